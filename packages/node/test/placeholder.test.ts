@@ -1,0 +1,2 @@
+import { expect, it } from "@effect/vitest"
+it("runs", () => { expect(process.version).toMatch(/^v24/) })
