@@ -1,2 +1,4 @@
 import { expect, it } from "@effect/vitest"
-it("runs", () => { expect(process.version).toMatch(/^v24/) })
+it("runs", () => {
+  expect(process.version).toMatch(/^v24/)
+})

@@ -1,1 +1,10 @@
-export {}
+/**
+ * Resilience for Effect 4: policies as Layers, timings as Schedules, errors typed, decisions observable.
+ *
+ * @since 0.1.0
+ */
+export * as Deadline from "./Deadline.ts"
+export * as Failure from "./Failure.ts"
+export * as Retry from "./Retry.ts"
+export * as RetryBudget from "./RetryBudget.ts"
+export * as Signal from "./Signal.ts"

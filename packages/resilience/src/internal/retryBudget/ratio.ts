@@ -1,0 +1,69 @@
+/**
+ * The ratio budget as a pure machine: in any window, retries stay within `ratio` of the calls plus a floor.
+ *
+ * Time is cut into slots, a tenth of the window each. Calls count for ten slots and retries for eleven, so that the
+ * rounding to slots is always on the strict side. The algorithm is Finagle's retry budget with a sliding window in place
+ * of its leaky token bucket.
+ */
+
+export interface Options {
+  readonly ratio: number
+  /** Retries that any window allows on top of the ratio. */
+  readonly floor: number
+  readonly windowMillis: number
+}
+
+interface Slot {
+  /** Which slot of time this is: the slot's start divided by its length. */
+  readonly index: number
+  readonly calls: number
+  readonly retries: number
+}
+
+/** The slots that still count, newest first, empty ones left out. */
+export type State = ReadonlyArray<Slot>
+
+const slotsPerWindow = 10
+
+export const initial: State = []
+
+export const slotAt = (options: Options, nowMillis: number): number =>
+  Math.floor(nowMillis / (options.windowMillis / slotsPerWindow))
+
+/** A call came in, which earns `ratio` retries. */
+export const call = (state: State, slot: number): State => change(state, slot, 1, 0)
+
+/** Takes one retry, or says `undefined`: there is none left. */
+export const reserve = (options: Options, state: State, slot: number): State | undefined => {
+  const { calls, retries } = totals(state, slot)
+  return retries + 1 <= calls * options.ratio + options.floor ? change(state, slot, 0, 1) : undefined
+}
+
+/** Gives back a retry that was taken in `slot` and never made. */
+export const cancel = (state: State, slot: number): State =>
+  state.map((other) => other.index === slot ? { ...other, retries: Math.max(0, other.retries - 1) } : other)
+
+/** How many retries could be taken now. */
+export const available = (options: Options, state: State, slot: number): number => {
+  const { calls, retries } = totals(state, slot)
+  return Math.max(0, calls * options.ratio + options.floor - retries)
+}
+
+const totals = (state: State, slot: number): { readonly calls: number; readonly retries: number } => {
+  let calls = 0
+  let retries = 0
+  for (const { calls: slotCalls, index, retries: slotRetries } of state) {
+    const age = slot - index
+    if (age < slotsPerWindow) calls += slotCalls
+    if (age <= slotsPerWindow) retries += slotRetries
+  }
+  return { calls, retries }
+}
+
+const change = (state: State, slot: number, calls: number, retries: number): State => {
+  const [newest] = state
+  if (newest !== undefined && newest.index === slot) {
+    return [{ index: slot, calls: newest.calls + calls, retries: newest.retries + retries }, ...state.slice(1)]
+  }
+  return [{ index: slot, calls, retries }, ...state.filter(({ index }) => slot - index <= slotsPerWindow)]
+}
