@@ -25,7 +25,7 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -33,6 +33,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type * as Failure from "./Failure.ts"
+import { layerFromConfig } from "./internal/layerFromConfig.ts"
 import { monotonicMillis } from "./internal/monotonic.ts"
 import { nonNegativeInteger, numberBetween, positiveInteger, positiveMillis } from "./internal/options.ts"
 import * as InFlight from "./internal/retryBudget/inFlight.ts"
@@ -159,13 +160,13 @@ export const layer = (options: Options = {}): Layer.Layer<RetryBudget> => {
 }
 
 /**
- * {@link layer} with its options from `Config`.
+ * {@link layer} with its options from `Config`. A value out of its range is a `ConfigError`.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerConfig = (options: Config.Wrap<Options>): Layer.Layer<RetryBudget, Config.ConfigError> =>
-  Layer.unwrap(Effect.map(Config.unwrap(options), layer))
+  layerFromConfig(options, layer)
 
 /**
  * Options of {@link layerTokens}.
