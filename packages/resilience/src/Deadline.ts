@@ -15,7 +15,7 @@
  * **Example** (Ten seconds for everything, two for each attempt)
  *
  * ```ts
- * import { Effect } from "effect"
+ * import { Effect, Fiber } from "effect"
  * import { Deadline } from "effect-resilience"
  * import { TestClock } from "effect/testing"
  *
@@ -29,7 +29,7 @@
  * const error = await Effect.runPromise(Effect.gen(function*() {
  *   const fiber = yield* Effect.forkChild(program)
  *   yield* TestClock.adjust("1 minute")
- *   return yield* fiber
+ *   return yield* Fiber.join(fiber)
  * }).pipe(Effect.provide(TestClock.layer())))
  * error.scope // => "total"
  * ```

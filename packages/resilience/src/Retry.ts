@@ -22,7 +22,7 @@
  * **Example** (Three attempts, then the last error)
  *
  * ```ts
- * import { Effect } from "effect"
+ * import { Effect, Fiber } from "effect"
  * import { Retry } from "effect-resilience"
  * import { TestClock } from "effect/testing"
  *
@@ -33,7 +33,7 @@
  * const program = Effect.gen(function*() {
  *   const fiber = yield* Effect.forkChild(Effect.flip(Retry.retry(flaky, policy)))
  *   yield* TestClock.adjust("1 minute")
- *   return yield* fiber
+ *   return yield* Fiber.join(fiber)
  * })
  * await Effect.runPromise(Effect.provide(program, TestClock.layer())) // => "attempt 3 failed"
  * ```

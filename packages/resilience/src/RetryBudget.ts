@@ -123,7 +123,7 @@ export interface Options {
  * **Example** (One retry for two calls)
  *
  * ```ts
- * import { Effect } from "effect"
+ * import { Effect, Fiber } from "effect"
  * import { Retry, RetryBudget } from "effect-resilience"
  * import { TestClock } from "effect/testing"
  *
@@ -136,7 +136,7 @@ export interface Options {
  * const program = Effect.gen(function*() {
  *   const calls = yield* Effect.forkChild(Effect.replicateEffect(call, 10))
  *   yield* TestClock.adjust("1 second")
- *   yield* calls
+ *   yield* Fiber.join(calls)
  * })
  * await Effect.runPromise(program.pipe(
  *   Effect.provide([RetryBudget.layer({ ratio: 0.5, floor: 0 }), TestClock.layer()])
