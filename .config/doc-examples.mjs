@@ -19,7 +19,7 @@ const output = join(root, ".generated", "doc-examples")
 const sources = () =>
   globSync(["packages/*/src/**/*.ts", "docs/**/*.md", "README.md", "examples/*/README.md"], { cwd: root })
     .map((file) => file.replaceAll("\\", "/"))
-    .sort()
+    .toSorted()
 
 /** The `ts` fences of a text: `{ line, run, code }`, the line being that of the first line of code, from 1. */
 export const fences = (text, isMarkdown) => {
