@@ -321,7 +321,7 @@ describe("Failure: Effect's errors", () => {
 
   it.effect("input that does not fit its schema", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(Schema.decodeUnknownEffect(Schema.Number)("x"))
+      const error = yield* Effect.flip(Schema.decodeUnknownEffect(Schema.Finite)("x"))
       assert.strictEqual(verdict(error), "Permanent/request/SchemaError")
     }))
 
