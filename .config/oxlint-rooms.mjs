@@ -111,7 +111,12 @@ const imports = {
       const message = complaint(from, node.source.value, (node.importKind ?? node.exportKind) === "type")
       if (message !== undefined) context.report({ node: node.source, message })
     }
-    return { ImportDeclaration: check, ExportNamedDeclaration: check, ExportAllDeclaration: check, ImportExpression: check }
+    return {
+      ImportDeclaration: check,
+      ExportNamedDeclaration: check,
+      ExportAllDeclaration: check,
+      ImportExpression: check
+    }
   }
 }
 

@@ -50,12 +50,20 @@ describe("rooms/imports", () => {
   })
 
   it.each<[string, Record<string, string>, RegExp]>([
-    ["siblings", { "Bulkhead.ts": "import \"./CircuitBreaker.ts\"" }, /Bulkhead \(policy\) may not import CircuitBreaker/],
+    [
+      "siblings",
+      { "Bulkhead.ts": "import \"./CircuitBreaker.ts\"" },
+      /Bulkhead \(policy\) may not import CircuitBreaker/
+    ],
     ["siblings by type", { "Hedge.ts": "import type { X } from \"./Retry.ts\"" }, /Hedge \(policy\) may not import/],
     ["siblings by export", { "Hedge.ts": "export * from \"./Retry.ts\"" }, /Hedge \(policy\) may not import/],
     ["ground that looks up", { "Signal.ts": "import \"./Retry.ts\"" }, /Signal \(ground\) may not import Retry/],
     ["listeners of policies", { "Metrics.ts": "import \"./Retry.ts\"" }, /Metrics \(listener\) may not import Retry/],
-    ["another room's internals", { "Policy.ts": "import \"./internal/retry/call.ts\"" }, /internals of Retry are its own/],
+    [
+      "another room's internals",
+      { "Policy.ts": "import \"./internal/retry/call.ts\"" },
+      /internals of Retry are its own/
+    ],
     ["shared ground with a room", { "internal/options.ts": "import \"../Retry.ts\"" }, /Shared ground imports no room/],
     ["the effect barrel", { "Retry.ts": "import { Effect } from \"effect\"" }, /Import a subpath/],
     ["Node's modules", { "Retry.ts": "import \"node:fs\"" }, /Only subpaths of "effect"/],
@@ -66,7 +74,10 @@ describe("rooms/imports", () => {
     ["unknown rooms", { "Retry.ts": "import \"./Attic.ts\"" }, /"Attic" has no floor/],
     [
       "cycles",
-      { "internal/a.ts": "import { b } from \"./b.ts\"\nexport const a = () => b", "internal/b.ts": "import { a } from \"./a.ts\"\nexport const b = () => a" },
+      {
+        "internal/a.ts": "import { b } from \"./b.ts\"\nexport const a = () => b",
+        "internal/b.ts": "import { a } from \"./a.ts\"\nexport const b = () => a"
+      },
       /no-cycle/
     ]
   ])("refuses %s", (_, files, message) => {

@@ -6,10 +6,10 @@
  *   node .config/sizes.mjs            compares with .config/size-budgets.json
  *   node .config/sizes.mjs --write    sets each budget to today's size and a tenth more
  */
+import { build } from "esbuild"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { build } from "esbuild"
 import { modulesOf, published, root } from "./packages.mjs"
 
 const budgetsFile = join(root, ".config", "size-budgets.json")
@@ -31,13 +31,17 @@ const bytes = async (code) => {
   return gzipSync(result.outputFiles[0].contents).length
 }
 
-const rows = await Promise.all(modulesOf(core).map(async (module) => {
-  const file = join(core.folder, "dist", `${module}.js`)
-  const name = module.split("/").at(-1)
-  const alone = await bytes(`import * as M from ${JSON.stringify(file)}; console.log(M)`)
-  const barrel = await bytes(`import { ${name} } from ${JSON.stringify(join(core.folder, "dist", "index.js"))}; console.log(${name})`)
-  return { module, alone, barrel }
-}))
+const rows = await Promise.all(
+  modulesOf(core).map(async (module) => {
+    const file = join(core.folder, "dist", `${module}.js`)
+    const name = module.split("/").at(-1)
+    const alone = await bytes(`import * as M from ${JSON.stringify(file)}; console.log(M)`)
+    const barrel = await bytes(
+      `import { ${name} } from ${JSON.stringify(join(core.folder, "dist", "index.js"))}; console.log(${name})`
+    )
+    return { module, alone, barrel }
+  })
+)
 
 if (process.argv.includes("--write")) {
   const budgets = Object.fromEntries(rows.map(({ alone, module }) => [module, Math.ceil(alone * 1.1 / 50) * 50]))
@@ -54,6 +58,8 @@ const problems = rows.flatMap(({ alone, barrel, module }) => {
     ...(barrel > alone + 64 ? [`${module} takes ${barrel} bytes from the barrel and ${alone} alone`] : [])
   ]
 })
-console.table(Object.fromEntries(rows.map(({ alone, barrel, module }) => [module, { alone, barrel, budget: budgets[module] }])))
+console.table(
+  Object.fromEntries(rows.map(({ alone, barrel, module }) => [module, { alone, barrel, budget: budgets[module] }]))
+)
 for (const problem of problems) console.error(problem)
 process.exitCode = problems.length === 0 ? 0 : 1
