@@ -7,7 +7,7 @@ const results = process.env["VITEST_RESULTS"]
 export default defineConfig({
   root,
   test: {
-    include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts", ".config/**/*.test.ts"],
     // Two cores: files side by side, but not more of them than the machine has room for.
     maxWorkers: 2,
     testTimeout: 30_000,

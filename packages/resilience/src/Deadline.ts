@@ -15,7 +15,7 @@
  * **Example** (Ten seconds for everything, two for each attempt)
  *
  * ```ts
- * import { Effect } from "effect"
+ * import { Effect, Fiber } from "effect"
  * import { Deadline } from "effect-resilience"
  * import { TestClock } from "effect/testing"
  *
@@ -29,7 +29,7 @@
  * const error = await Effect.runPromise(Effect.gen(function*() {
  *   const fiber = yield* Effect.forkChild(program)
  *   yield* TestClock.adjust("1 minute")
- *   return yield* fiber
+ *   return yield* Fiber.join(fiber)
  * }).pipe(Effect.provide(TestClock.layer())))
  * error.scope // => "total"
  * ```
@@ -262,7 +262,7 @@ const cut = <A, E, R>(
     // first, the error is the same.
     const current = enclosing !== undefined && enclosing.end <= now + asked
       ? enclosing
-      : { scope, start: now, budget: asked, end: now + asked }
+      : { scope, start: now, budget: asked, end: now + asked, told: false }
     if (current.end <= now) return Effect.fail(exceeded(fiber, current, 0))
     return Effect.timeoutOrElse(Effect.provideService(self, CurrentDeadline, current), {
       duration: current.end - now,
@@ -279,8 +279,8 @@ const exceeded = (
   const { scope } = current
   const budget = Duration.millis(current.budget)
   const elapsed = Duration.millis(elapsedMillis)
-  // An inherited deadline is told by the call that set it.
-  if (fiber.getRef(CurrentDeadline) !== current) {
+  if (!current.told) {
+    current.told = true
     Signal.emitUnsafe(fiber, () => ({ _tag: "DeadlinePassed", scope, budget, elapsed }))
   }
   return new DeadlineExceeded({ budget, elapsed, scope })

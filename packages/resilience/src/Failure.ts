@@ -34,6 +34,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Pipeable from "effect/Pipeable"
@@ -257,11 +258,16 @@ export const layer = (classifier: Classifier): Layer.Layer<never> => Layer.succe
  * @since 0.1.0
  */
 export const classify = (failure: unknown): Effect.Effect<Info> =>
-  Effect.withFiber((fiber) =>
-    Effect.succeed(
-      classifyUnsafe(fiber.getRef(Classifier), failure, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
-    )
-  )
+  Effect.withFiber((fiber) => Effect.succeed(infoUnsafe(fiber, failure)))
+
+/**
+ * {@link classify} for code that has a fiber at hand, such as a policy. Never throws.
+ *
+ * @category classifying
+ * @since 0.1.0
+ */
+export const infoUnsafe = (fiber: Fiber.Fiber<unknown, unknown>, failure: unknown): Info =>
+  classifyUnsafe(fiber.getRef(Classifier), failure, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
 
 /**
  * Asks a classifier, outside of Effect or where each nanosecond counts. Never throws.
@@ -274,12 +280,17 @@ export const classify = (failure: unknown): Effect.Effect<Info> =>
  */
 export const classifyUnsafe = (classifier: Classifier, failure: unknown, now?: number): Info => {
   const at = now ?? Clock.Clock.defaultValue().currentTimeMillisUnsafe()
-  if (Exit.isExit(failure)) {
-    return Exit.isFailure(failure)
-      ? classifyCause(classifier, failure.cause, at)
-      : request("Permanent", "a successful exit is not a failure", { code: "NotAFailure" })
+  try {
+    if (Cause.isCause(failure)) return classifyCause(classifier, failure, at)
+    if (Exit.isExit(failure)) {
+      return Exit.isFailure(failure)
+        ? classifyCause(classifier, failure.cause, at)
+        : request("Permanent", "a successful exit is not a failure", { code: "NotAFailure" })
+    }
+  } catch {
+    // A proxy that throws when it is looked at is neither.
   }
-  return Cause.isCause(failure) ? classifyCause(classifier, failure, at) : classifyError(classifier, failure, at)
+  return classifyError(classifier, failure, at)
 }
 
 /**

@@ -22,7 +22,7 @@
  * **Example** (Three attempts, then the last error)
  *
  * ```ts
- * import { Effect } from "effect"
+ * import { Effect, Fiber } from "effect"
  * import { Retry } from "effect-resilience"
  * import { TestClock } from "effect/testing"
  *
@@ -33,7 +33,7 @@
  * const program = Effect.gen(function*() {
  *   const fiber = yield* Effect.forkChild(Effect.flip(Retry.retry(flaky, policy)))
  *   yield* TestClock.adjust("1 minute")
- *   return yield* fiber
+ *   return yield* Fiber.join(fiber)
  * })
  * await Effect.runPromise(Effect.provide(program, TestClock.layer())) // => "attempt 3 failed"
  * ```
@@ -41,11 +41,9 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
@@ -57,6 +55,7 @@ import { monotonicMillis } from "./internal/monotonic.ts"
 import { durationMillis, nonNegativeInteger, numberBetween, positiveMillis } from "./internal/options.ts"
 import * as Backoff from "./internal/retry/backoff.ts"
 import { Call, CurrentCall } from "./internal/retry/call.ts"
+import { again, decide } from "./internal/retry/decide.ts"
 import { RetryBudget } from "./RetryBudget.ts"
 import * as Signal from "./Signal.ts"
 
@@ -154,7 +153,7 @@ export const backoff = (options: BackoffOptions): Schedule.Schedule<Duration.Dur
  * @category models
  * @since 0.1.0
  */
-export type Schedules = { readonly [K in Retryable]?: Schedule.Schedule<any, never, any, any> | undefined }
+export type Schedules = { readonly [K in Retryable]?: Schedule.Schedule<unknown, never, unknown, unknown> | undefined }
 
 type Given<S extends Schedules> = NonNullable<S[keyof S]>
 
@@ -222,7 +221,7 @@ export const byKind = <const S extends Schedules>(
       start,
       (steps) => (now: number, input: Input) =>
         Effect.withFiber((fiber): Pull.Pull<[Duration.Duration, Duration.Duration], Error, Duration.Duration, Env> => {
-          const step = steps.get(infoOf(fiber, input).kind)
+          const step = steps.get(Failure.infoUnsafe(fiber, input).kind)
           if (step === undefined) {
             return Cause.done(Duration.zero)
           }
@@ -264,7 +263,7 @@ export const respectRetryAfter: {
 ): Schedule.Schedule<Output, Input, Error, Env> => {
   const cap = durationMillis("cap", options.cap)
   return decide(self, (fiber, input, delay) => {
-    const asked = infoOf(fiber, input).retryAfter
+    const asked = Failure.infoUnsafe(fiber, input).retryAfter
     if (asked === undefined) return delay
     const askedMillis = Duration.toMillis(asked)
     if (askedMillis > cap) return undefined
@@ -310,7 +309,7 @@ export const withBudget = <Output, Input, Error, Env>(
       const budgeted = decide(self, (fiber, input, delay) => {
         // Without a call nobody else says that the wait before this failure is over.
         if (call === undefined) account.startedUnsafe()
-        const failure = infoOf(fiber, input)
+        const failure = Failure.infoUnsafe(fiber, input)
         if (account.reserveUnsafe(failure.kind)) return delay
         Signal.emitUnsafe(fiber, () => ({ _tag: "BudgetExhausted", budget: budget.rule, failure }))
         return undefined
@@ -423,7 +422,7 @@ const watched = <Output, Input, Error, Env>(
     Effect.provideService(Schedule.toStep(policy), CurrentCall, call),
     (step) => (now: number, input: Input) =>
       Effect.withFiber((fiber): Pull.Pull<[Output, Duration.Duration], Error, Output | undefined, Env> => {
-        const failure = infoOf(fiber, input)
+        const failure = Failure.infoUnsafe(fiber, input)
         if (failure.kind === "Cancelled") return Cause.done(undefined)
         return Effect.tap(step(now, input), ([, delay]) => {
           Signal.emitUnsafe(fiber, () => ({ _tag: "RetryScheduled", name, attempt: call.attempts, delay, failure }))
@@ -431,27 +430,3 @@ const watched = <Output, Input, Error, Env>(
         })
       })
   ))
-
-/** Changes each wait of a schedule, or stops it where `f` gives `undefined`. */
-const decide = <Output, Input, Error, Env>(
-  self: Schedule.Schedule<Output, Input, Error, Env>,
-  f: (fiber: Fiber.Fiber<unknown, unknown>, input: Input, delay: Duration.Duration) => Duration.Duration | undefined
-): Schedule.Schedule<Output, Input, Error, Env> =>
-  Schedule.fromStep(
-    Effect.map(Schedule.toStep(self), (step) => (now: number, input: Input) =>
-      Effect.flatMap(step(now, input), ([output, delay]) =>
-        Effect.withFiber((fiber): Pull.Pull<[Output, Duration.Duration], never, Output> => {
-          const next = f(fiber, input, delay)
-          return next === undefined ? Cause.done(output) : Effect.succeed([output, next])
-        })))
-  )
-
-const again = (wait: Duration.Duration): Effect.Effect<[Duration.Duration, Duration.Duration]> =>
-  Effect.succeed([wait, wait])
-
-const infoOf = (fiber: Fiber.Fiber<unknown, unknown>, error: unknown): Failure.Info =>
-  Failure.classifyUnsafe(
-    fiber.getRef(Failure.Classifier),
-    error,
-    fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
-  )

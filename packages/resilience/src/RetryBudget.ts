@@ -25,7 +25,7 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -33,6 +33,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type * as Failure from "./Failure.ts"
+import { layerFromConfig } from "./internal/layerFromConfig.ts"
 import { monotonicMillis } from "./internal/monotonic.ts"
 import { nonNegativeInteger, numberBetween, positiveInteger, positiveMillis } from "./internal/options.ts"
 import * as InFlight from "./internal/retryBudget/inFlight.ts"
@@ -122,7 +123,7 @@ export interface Options {
  * **Example** (One retry for two calls)
  *
  * ```ts
- * import { Effect } from "effect"
+ * import { Effect, Fiber } from "effect"
  * import { Retry, RetryBudget } from "effect-resilience"
  * import { TestClock } from "effect/testing"
  *
@@ -135,7 +136,7 @@ export interface Options {
  * const program = Effect.gen(function*() {
  *   const calls = yield* Effect.forkChild(Effect.replicateEffect(call, 10))
  *   yield* TestClock.adjust("1 second")
- *   yield* calls
+ *   yield* Fiber.join(calls)
  * })
  * await Effect.runPromise(program.pipe(
  *   Effect.provide([RetryBudget.layer({ ratio: 0.5, floor: 0 }), TestClock.layer()])
@@ -159,13 +160,13 @@ export const layer = (options: Options = {}): Layer.Layer<RetryBudget> => {
 }
 
 /**
- * {@link layer} with its options from `Config`.
+ * {@link layer} with its options from `Config`. A value out of its range is a `ConfigError`.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerConfig = (options: Config.Wrap<Options>): Layer.Layer<RetryBudget, Config.ConfigError> =>
-  Layer.unwrap(Effect.map(Config.unwrap(options), layer))
+  layerFromConfig(options, layer)
 
 /**
  * Options of {@link layerTokens}.

@@ -40,7 +40,8 @@ export const durationMillis = (name: string, input: Duration.Input): number => {
   } catch {
     return refuse(name, "a duration", show(input))
   }
-  return millis >= 0 ? millis : refuse(name, "a duration of at least zero", show(input))
+  // Effect reads NaN as zero, which would turn a slip into a policy.
+  return millis >= 0 && !Number.isNaN(input) ? millis : refuse(name, "a duration of at least zero", show(input))
 }
 
 const show = (input: unknown): string =>

@@ -9,6 +9,8 @@ export interface Current {
   readonly start: number
   readonly budget: number
   readonly end: number
+  /** Whether a signal has said that it passed: every call below it may be the first to notice. */
+  told: boolean
 }
 
 /** The tightest of the enclosing deadlines; `undefined` when nobody waits with a watch. */

@@ -10,12 +10,15 @@ export const messageOf = (error: unknown): string => {
     const message = typeof error === "object" && error !== null && "message" in error && error.message !== ""
       ? error.message
       : error
-    const text = typeof message === "string" ? message : tagOf(message) ?? String(message)
+    const text = withoutQueries(typeof message === "string" ? message : tagOf(message) ?? String(message))
     return text.length > maxMessageLength ? `${text.slice(0, maxMessageLength - 1)}…` : text
   } catch {
     return "an error that cannot be shown"
   }
 }
+
+/** Queries of URLs carry keys and personal data; messages end up in logs. */
+const withoutQueries = (text: string): string => text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s?#)]+)[?#][^\s)]*/gi, "$1")
 
 const tagOf = (error: unknown): string | undefined => {
   const tag = read(error, "_tag") ?? read(error, "name")

@@ -31,11 +31,11 @@ export const wait = (options: Options, attempt: number, previous: number | undef
     case "full":
       return random * exponential
     case "equal":
-      return exponential / 2 + random * exponential / 2
+      return Math.min(cap, exponential / 2 + random * exponential / 2)
     case "decorrelated": {
       const low = Math.min(options.baseMillis, cap)
       const high = Math.min(cap, (previous ?? options.baseMillis) * 3)
-      return low + random * Math.max(0, high - low)
+      return Math.min(cap, low + random * Math.max(0, high - low))
     }
   }
 }
