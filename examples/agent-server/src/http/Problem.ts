@@ -24,9 +24,6 @@ export const members = <const Code extends string>(code: Code) => ({
   request_id: requestId
 })
 
-/** The page about a kind of problem: the `type` of all problems of that kind. */
-export const typeOf = <const Code extends string>(code: Code): `/problems/${Code}` => `/problems/${code}`
-
 /** What a problem says. `detail` is the standard's name for it, `message` the one that most clients look for. */
 export const says = (text: string): { readonly detail: string; readonly message: string } => ({
   detail: text,
