@@ -1,1 +1,1 @@
-export {}
+export * as SqlClientSuite from "./SqlClientSuite.ts"
