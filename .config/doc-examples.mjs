@@ -19,7 +19,7 @@ const output = join(root, ".generated", "doc-examples")
 const sources = () =>
   globSync(["packages/*/src/**/*.ts", "docs/**/*.md", "README.md", "examples/*/README.md"], { cwd: root })
     .map((file) => file.replaceAll("\\", "/"))
-    .sort()
+    .toSorted()
 
 /** The `ts` fences of a text: `{ line, run, code }`, the line being that of the first line of code, from 1. */
 export const fences = (text, isMarkdown) => {
@@ -68,7 +68,11 @@ export const withAssertions = (code) => {
       edits.push({ start: statement.start, end, text: `;__equal(await (${expression}), ${expected})` })
     } else if (statement.type === "VariableDeclaration" && statement.declarations[0].id.type === "Identifier") {
       const declaration = code.slice(statement.start, statement.end)
-      edits.push({ start: statement.start, end, text: `${declaration};__equal(${statement.declarations[0].id.name}, ${expected})` })
+      edits.push({
+        start: statement.start,
+        end,
+        text: `${declaration};__equal(${statement.declarations[0].id.name}, ${expected})`
+      })
     }
   }
   const written = code.match(/\/\/ => /g)?.length ?? 0

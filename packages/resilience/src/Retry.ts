@@ -153,7 +153,7 @@ export const backoff = (options: BackoffOptions): Schedule.Schedule<Duration.Dur
  * @category models
  * @since 0.1.0
  */
-export type Schedules = { readonly [K in Retryable]?: Schedule.Schedule<any, never, any, any> | undefined }
+export type Schedules = { readonly [K in Retryable]?: Schedule.Schedule<unknown, never, unknown, unknown> | undefined }
 
 type Given<S extends Schedules> = NonNullable<S[keyof S]>
 

@@ -321,7 +321,7 @@ describe("Failure: Effect's errors", () => {
 
   it.effect("input that does not fit its schema", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(Schema.decodeUnknownEffect(Schema.Number)("x"))
+      const error = yield* Effect.flip(Schema.decodeUnknownEffect(Schema.Finite)("x"))
       assert.strictEqual(verdict(error), "Permanent/request/SchemaError")
     }))
 
@@ -330,6 +330,11 @@ describe("Failure: Effect's errors", () => {
       classify(ai(new AiError.RateLimitError({ retryAfter: Duration.seconds(9) }))).retryAfter,
       Duration.seconds(9)
     )
+    const overloaded = new AiError.InternalProviderError({
+      description: "busy",
+      http: { response: { status: 503, headers: { "retry-after": "7" } } }
+    })
+    assert.deepStrictEqual(classify(ai(overloaded)).retryAfter, Duration.seconds(7))
     const open = new CoreCircuitBreaker.CircuitOpen({ key: "k", retryAfter: Duration.seconds(3) })
     assert.deepStrictEqual(
       classify(new CoreCircuitBreaker.CircuitBreakerError({ reason: open })).retryAfter,

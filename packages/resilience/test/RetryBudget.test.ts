@@ -28,10 +28,10 @@ const integerBetween = (minimum: number, maximum: number) => Schema.Int.check(Sc
 
 /** What a random history does next: time passes, a call comes, a retry is wanted, a wait is interrupted. */
 const Event = Schema.Union([
-  Schema.Struct({ _tag: Schema.Literal("advance"), millis: integerBetween(0, 4_000) }),
-  Schema.Struct({ _tag: Schema.Literal("call") }),
-  Schema.Struct({ _tag: Schema.Literal("reserve") }),
-  Schema.Struct({ _tag: Schema.Literal("cancel") })
+  Schema.TaggedStruct("advance", { millis: integerBetween(0, 4_000) }),
+  Schema.TaggedStruct("call", {}),
+  Schema.TaggedStruct("reserve", {}),
+  Schema.TaggedStruct("cancel", {})
 ])
 
 describe("RetryBudget.layer", () => {
@@ -164,8 +164,11 @@ describe("RetryBudget.layer", () => {
     Effect.gen(function*() {
       assert.strictEqual(yield* available, 30)
     }).pipe(
-      Effect.provide(RetryBudget.layerConfig({ ratio: Config.Number("RATIO"), floor: Config.Number("FLOOR") })),
-      Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ RATIO: "0.5", FLOOR: "3" })))
+      Effect.provide(
+        RetryBudget.layerConfig({ ratio: Config.Number("RATIO"), floor: Config.Number("FLOOR") }).pipe(
+          Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ RATIO: "0.5", FLOOR: "3" })))
+        )
+      )
     ))
 
   it.effect("a value from Config that is out of range is a ConfigError that names it", () =>

@@ -1,11 +1,11 @@
+import * as Deadline from "effect-resilience/Deadline"
+import * as Retry from "effect-resilience/Retry"
+import * as RetryBudget from "effect-resilience/RetryBudget"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import * as Deadline from "effect-resilience/Deadline"
-import * as Retry from "effect-resilience/Retry"
-import * as RetryBudget from "effect-resilience/RetryBudget"
 import { describe, expect, test } from "tstyche"
 
 class Busy extends Data.TaggedError("Busy")<{ readonly queue: number }> {}

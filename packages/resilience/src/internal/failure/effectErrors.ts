@@ -71,7 +71,7 @@ export const httpResponseRule = (error: unknown, now: number): Info | undefined 
 const isAiError = (u: unknown): u is AiError.AiError =>
   Predicate.hasProperty(u, "~effect/ai/AiError") && Predicate.hasProperty(u, "reason")
 
-export const aiErrorRule = (error: unknown): Info | undefined => {
+export const aiErrorRule = (error: unknown, now: number): Info | undefined => {
   if (!isAiError(error)) return undefined
   const { reason, retryAfter } = error
   const code = reason._tag
@@ -79,8 +79,10 @@ export const aiErrorRule = (error: unknown): Info | undefined => {
     case "RateLimitError":
       return dependency("RateLimited", error, { code, retryAfter })
     case "InternalProviderError": {
-      const status = reason.http?.response?.status
-      const kind = status === undefined ? "Transient" : Http.statusVerdict(status).kind
+      // The reason has no field for the wait that a 503 asks for, but it may have kept the reply's headers.
+      const response = reason.http?.response
+      if (response === undefined) return dependency("Transient", error, { code })
+      const { kind, retryAfter } = Http.fromStatus(response.status, readable(response.headers), "", now)
       return dependency(kind, error, { code, retryAfter })
     }
     case "NetworkError":
@@ -106,6 +108,9 @@ export const aiErrorRule = (error: unknown): Info | undefined => {
       return request("Permanent", error, { code })
   }
 }
+
+const readable = (headers: Readonly<Record<string, unknown>>): Http.Headers =>
+  Object.fromEntries(Object.entries(headers).filter((entry): entry is [string, string] => typeof entry[1] === "string"))
 
 /** OpenAI's code, and the words of the providers that only have words. */
 const contextTooLong = /context[_ ](length|window)|maximum context|prompt is too long|too many (input )?tokens/i
@@ -158,7 +163,9 @@ const redisClasses: Readonly<Record<string, "Transient" | "Timeout" | "Cancelled
 
 export const redisErrorRule = (error: unknown): Info | undefined => {
   if (!Predicate.hasProperty(error, "~effect/persistence/Redis/RedisError")) return undefined
-  const cause = read(error, "cause")
+  const thrown = read(error, "cause")
+  // A client that gives up reconnecting keeps what the socket or the server said last.
+  const cause = read(thrown, "socketError") ?? thrown
   const network = networkCause(cause)
   if (network !== undefined) return network
   const className = readString(read(cause, "constructor"), "name") ?? ""

@@ -31,7 +31,7 @@ const byStatus: Readonly<Record<number, Verdict>> = {
 }
 
 /** Any status: 5xx is the server's and may pass, everything else is this request's and will not. */
-export const statusVerdict = (status: number): Verdict =>
+const statusVerdict = (status: number): Verdict =>
   byStatus[status] ?? (status >= 500 && status <= 599
     ? verdict("Transient", "dependency")
     : verdict("Permanent", "request"))
@@ -52,7 +52,7 @@ export const fromStatus = (status: number, headers: Headers, message: string, no
  * a date (RFC 9110, 10.2.3). A date counts from the reply's own `Date`, so that a client clock that is off does not
  * matter, or else from `now`, in milliseconds since the epoch. What is not a time is ignored; one in the past is zero.
  */
-export const retryAfter = (headers: Headers, now: number): Duration.Duration | undefined => {
+const retryAfter = (headers: Headers, now: number): Duration.Duration | undefined => {
   const millis = finite(headers["retry-after-ms"]) ?? finite(headers["x-ms-retry-after-ms"])
   if (millis !== undefined) return atLeastZero(millis)
   const value = headers["retry-after"]

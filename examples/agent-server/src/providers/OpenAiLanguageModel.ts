@@ -1,0 +1,213 @@
+/**
+ * Effect's `LanguageModel` over any endpoint that speaks OpenAI's chat completions: OpenAI itself, a compatible server, or the
+ * simulated provider of this example.
+ *
+ * It carries text, plain and streamed, with usage figures. It sends one request for each call: time limits, retries and
+ * breakers belong to the caller, who sees each failure as an `AiError` with its reason. A stream that ends before its
+ * finish reason fails, so half an answer never looks like one.
+ */
+import * as AiError from "effect/ai/AiError"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import type * as Response from "effect/ai/Response"
+import * as Effect from "effect/Effect"
+import * as Sse from "effect/encoding/Sse"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { reasonOf, reasonOfEvent } from "./openai/errors.ts"
+import { messagesOf } from "./openai/messages.ts"
+import { ChatChunk, ChatCompletion, type ChatRequest, ErrorBody, type Usage } from "./openai/wire.ts"
+
+/**
+ * - `baseUrl`: up to and including the version, such as `https://api.openai.com/v1`.
+ * - `apiKey`: sent as a bearer token; left out for servers that want none.
+ */
+export interface Options {
+  readonly baseUrl: string
+  readonly apiKey?: Redacted.Redacted | undefined
+  readonly model: string
+}
+
+/** Provides the `LanguageModel` of one model at one endpoint. */
+export const layer = (options: Options): Layer.Layer<LanguageModel.LanguageModel, never, HttpClient.HttpClient> =>
+  Layer.effect(LanguageModel.LanguageModel, make(options))
+
+/** A `LanguageModel` for one model at one endpoint. */
+export const make = Effect.fnUntraced(function*(options: Options) {
+  const client = yield* HttpClient.HttpClient
+  return yield* LanguageModel.make({
+    generateText: (provided) =>
+      requestFor(options, provided, false).pipe(
+        Effect.flatMap((request) => send(client, request)),
+        Effect.flatMap(readCompletion),
+        Effect.map(completionParts),
+        failWith("generateText")
+      ),
+    streamText: (provided) =>
+      requestFor(options, provided, true).pipe(
+        Effect.flatMap((request) => send(client, request)),
+        Effect.map(readChunks),
+        Stream.unwrap,
+        Stream.mapError((reason) => AiError.make({ module: "OpenAiLanguageModel", method: "streamText", reason }))
+      )
+  })
+})
+
+const failWith = (method: string) => <A, R>(self: Effect.Effect<A, AiError.AiErrorReason, R>) =>
+  Effect.mapError(self, (reason) => AiError.make({ module: "OpenAiLanguageModel", method, reason }))
+
+const requestFor = Effect.fnUntraced(function*(
+  { apiKey, baseUrl, model }: Options,
+  provided: LanguageModel.ProviderOptions,
+  stream: boolean
+) {
+  if (provided.tools.length > 0) {
+    return yield* new AiError.InvalidUserInputError({ description: "this provider takes no tools" })
+  }
+  const messages = yield* messagesOf(provided.prompt)
+  const [first, ...rest] = messages
+  if (first === undefined) return yield* new AiError.InvalidUserInputError({ description: "the prompt is empty" })
+  const body: ChatRequest & { readonly response_format?: unknown } = {
+    model,
+    messages: [first, ...rest],
+    ...(stream ? { stream, stream_options: { include_usage: true } } : {}),
+    ...(provided.responseFormat.type === "json" ? { response_format: { type: "json_object" } } : {})
+  }
+  return HttpClientRequest.post(`${baseUrl.replace(/\/+$/, "")}/chat/completions`).pipe(
+    HttpClientRequest.accept(stream ? "text/event-stream" : "application/json"),
+    apiKey === undefined ? (request) => request : HttpClientRequest.bearerToken(apiKey),
+    HttpClientRequest.bodyJsonUnsafe(body)
+  )
+})
+
+/** Sends a request. A reply that is no success becomes its reason. */
+const send = (client: HttpClient.HttpClient, request: HttpClientRequest.HttpClientRequest) =>
+  client.execute(request).pipe(
+    Effect.mapError(reasonOfClientError),
+    Effect.flatMap((response) =>
+      response.status < 400
+        ? Effect.succeed(response)
+        : Effect.flatMap(
+          Effect.orElseSucceed(response.text, () => ""),
+          (body) => Effect.fail(reasonOf(response.status, response.headers, body))
+        )
+    )
+  )
+
+const reasonOfClientError = (error: HttpClientError.HttpClientError): AiError.AiErrorReason => {
+  switch (error.reason._tag) {
+    case "TransportError":
+    case "EncodeError":
+    case "InvalidUrlError":
+      return new AiError.NetworkError({
+        reason: error.reason._tag,
+        method: error.request.method,
+        url: error.request.url,
+        cause: error
+      })
+    // The connection broke while the reply was read, or the reply was cut short.
+    default:
+      return new AiError.NetworkError({
+        reason: "TransportError",
+        method: error.request.method,
+        url: error.request.url,
+        description: "the reply could not be read",
+        cause: error
+      })
+  }
+}
+
+const invalid = (description: string) => new AiError.InvalidResponseError({ description })
+
+const decodeCompletion = Schema.decodeUnknownOption(Schema.fromJsonString(ChatCompletion))
+
+const readCompletion = (response: HttpClientResponse.HttpClientResponse) =>
+  Effect.flatMap(Effect.mapError(response.text, reasonOfClientError), (text) =>
+    Option.match(decodeCompletion(text), {
+      onNone: () => Effect.fail(invalid("the reply is not a chat completion")),
+      onSome: Effect.succeed
+    }))
+
+const completionParts = (completion: ChatCompletion): Array<Response.PartEncoded> => {
+  const [choice] = completion.choices
+  return [
+    { type: "response-metadata", id: completion.id, modelId: completion.model },
+    { type: "text", text: choice.message.content ?? "" },
+    finishPart(choice.finish_reason, completion.usage ?? undefined)
+  ]
+}
+
+const textId = "0"
+
+/** The parts of a streamed reply, in the order in which its chunks come. */
+const readChunks = (
+  response: HttpClientResponse.HttpClientResponse
+): Stream.Stream<Response.StreamPartEncoded, AiError.AiErrorReason> =>
+  Stream.suspend(() => {
+    let started = false
+    let finishReason: string | undefined
+    let usage: Usage | undefined
+    const partsOf = (chunk: ChatChunk): ReadonlyArray<Response.StreamPartEncoded> => {
+      const parts: Array<Response.StreamPartEncoded> = []
+      if (!started) {
+        started = true
+        parts.push({ type: "response-metadata", id: chunk.id, modelId: chunk.model }, {
+          type: "text-start",
+          id: textId
+        })
+      }
+      const [choice] = chunk.choices
+      if (choice?.delta.content) parts.push({ type: "text-delta", id: textId, delta: choice.delta.content })
+      finishReason = choice?.finish_reason ?? finishReason
+      usage = chunk.usage ?? usage
+      return parts
+    }
+    const end = Stream.suspend((): Stream.Stream<Response.StreamPartEncoded, AiError.AiErrorReason> =>
+      finishReason === undefined
+        ? Stream.fail(invalid("the stream ended before the reply did"))
+        : Stream.make({ type: "text-end", id: textId }, finishPart(finishReason, usage))
+    )
+    return response.stream.pipe(
+      Stream.mapError(reasonOfClientError),
+      Stream.decodeText,
+      Stream.pipeThroughChannel(Sse.decode<AiError.AiErrorReason, unknown>()),
+      Stream.mapError(reasonOfSseError),
+      Stream.takeWhile((event) => event.data !== "[DONE]"),
+      Stream.mapEffect((event) => decodeChunk(event.data)),
+      Stream.flatMap((chunk) => Stream.fromIterable(partsOf(chunk))),
+      Stream.concat(end)
+    )
+  })
+
+const reasonOfSseError = (error: AiError.AiErrorReason | Sse.Retry | Sse.SseError): AiError.AiErrorReason =>
+  error._tag === "SseError" || error._tag === "Retry" ? invalid("the reply is not an event stream") : error
+
+const decodeEvent = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Union([ChatChunk, ErrorBody])))
+
+const decodeChunk = (data: string): Effect.Effect<ChatChunk, AiError.AiErrorReason> =>
+  Option.match(decodeEvent(data), {
+    onNone: () => Effect.fail(invalid("an event of the stream is not a chat completion chunk")),
+    onSome: (event) => "error" in event ? Effect.fail(reasonOfEvent(event)) : Effect.succeed(event)
+  })
+
+const finishReasons: Readonly<Record<string, Response.FinishReason>> = {
+  content_filter: "content-filter",
+  length: "length",
+  stop: "stop",
+  tool_calls: "tool-calls"
+}
+
+const finishPart = (reason: string | null, usage: Usage | undefined): Response.FinishPartEncoded => ({
+  type: "finish",
+  reason: reason === null ? "unknown" : finishReasons[reason] ?? "other",
+  usage: {
+    inputTokens: { total: usage?.prompt_tokens, uncached: undefined, cacheRead: undefined, cacheWrite: undefined },
+    outputTokens: { total: usage?.completion_tokens, text: undefined, reasoning: undefined }
+  }
+})

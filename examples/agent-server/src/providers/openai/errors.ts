@@ -1,0 +1,82 @@
+/** What an OpenAI-compatible endpoint means by its error replies. */
+import * as Failure from "effect-resilience/Failure"
+import * as AiError from "effect/ai/AiError"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { ErrorBody } from "./wire.ts"
+
+const decodeBody = Schema.decodeUnknownOption(Schema.fromJsonString(ErrorBody))
+
+/** Bodies end up in logs: enough to see what it was, not enough to fill a disk. */
+const maxBodyLength = 1_000
+
+/** The reason for a reply of status 400 or more. `body` is its text, JSON or not. */
+export const reasonOf = (
+  status: number,
+  headers: Readonly<Record<string, string | undefined>>,
+  body: string
+): AiError.AiErrorReason => {
+  const error = Option.getOrUndefined(Option.map(decodeBody(body), (decoded) => decoded.error))
+  const description = error?.message ?? `HTTP status ${status}`
+  const code = String(error?.code ?? error?.type ?? "")
+  const http = { response: { status, headers: waitHeaders(headers) }, body: body.slice(0, maxBodyLength) }
+  switch (status) {
+    case 401:
+      return new AiError.AuthenticationError({ kind: "InvalidKey", http })
+    case 402:
+      return new AiError.QuotaExhaustedError({ http })
+    case 403:
+      return new AiError.AuthenticationError({ kind: "InsufficientPermissions", http })
+    case 429:
+      return /insufficient_quota|billing/.test(code)
+        ? new AiError.QuotaExhaustedError({ http })
+        : new AiError.RateLimitError({ http, ...retryAfterOf(status, headers) })
+  }
+  if (status >= 500 || status === 408) {
+    return new AiError.InternalProviderError({ description, http })
+  }
+  return rejected(code, description, http)
+}
+
+/** The reason for an error event in a stream that had begun with status 200. */
+export const reasonOfEvent = ({ error }: ErrorBody): AiError.AiErrorReason => {
+  const code = String(error.code ?? error.type ?? "")
+  if (/rate_limit/.test(code)) return new AiError.RateLimitError({})
+  if (/insufficient_quota/.test(code)) return new AiError.QuotaExhaustedError({})
+  return /invalid_request|context_length|content_(filter|policy)/.test(code)
+    ? rejected(code, error.message)
+    : new AiError.InternalProviderError({ description: error.message })
+}
+
+const rejected = (
+  code: string,
+  description: string,
+  http?: typeof AiError.HttpContext.Type
+): AiError.AiErrorReason => {
+  const more = http === undefined ? {} : { http }
+  if (/content_(filter|policy)/.test(code)) return new AiError.ContentPolicyError({ description, ...more })
+  if (/context_length_exceeded/.test(code)) {
+    return new AiError.InvalidRequestError({
+      description,
+      constraint: "context_length",
+      parameter: "messages",
+      ...more
+    })
+  }
+  return new AiError.InvalidRequestError({ description, ...more })
+}
+
+/** The headers that say when to come back. The others stay out of errors, and so out of logs. */
+const waitHeaders = (headers: Readonly<Record<string, string | undefined>>): Record<string, string> => {
+  const kept: Record<string, string> = {}
+  for (const name of ["retry-after", "retry-after-ms", "x-ms-retry-after-ms", "date"]) {
+    const value = headers[name]
+    if (value !== undefined) kept[name] = value
+  }
+  return kept
+}
+
+const retryAfterOf = (status: number, headers: Readonly<Record<string, string | undefined>>) => {
+  const { retryAfter } = Failure.fromHttpStatus(status, headers)
+  return retryAfter === undefined ? {} : { retryAfter }
+}
