@@ -46,6 +46,8 @@
  *
  * await Effect.runPromise(turns) // => ["hello", "goodbye"]
  * ```
+ *
+ * @since 0.1.0
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -66,15 +68,30 @@ import { type Attempted, Misuse, toSqlError } from "./internal/sqliteClient/erro
 import { makeLending } from "./internal/sqliteClient/lending.ts"
 import { Session } from "./internal/sqliteClient/session.ts"
 
-/** Marks values of this module. */
+/**
+ * Marks values of this module.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
 export const TypeId: TypeId = "~@effect-resilience/node/SqliteClient"
 
-/** The type of the mark. */
+/**
+ * The type of the mark.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
 export type TypeId = "~@effect-resilience/node/SqliteClient"
 
 export type { BackupMetadata }
 
-/** How to open a database and talk to it. */
+/**
+ * How to open a database and talk to it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SqliteClientConfig {
   /** A path, relative to the working directory, or `":memory:"`. The directory must exist. */
   readonly filename: string
@@ -99,7 +116,12 @@ export interface SqliteClientConfig {
   readonly transformQueryNames?: ((str: string) => string) | undefined
 }
 
-/** A `SqlClient` for one SQLite database, with what only SQLite can do. */
+/**
+ * A `SqlClient` for one SQLite database, with what only SQLite can do.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface SqliteClient extends Client.SqlClient {
   readonly [TypeId]: TypeId
   readonly config: SqliteClientConfig
@@ -120,7 +142,12 @@ export interface SqliteClient extends Client.SqlClient {
   readonly updateValues: never
 }
 
-/** The service tag; the layers provide `SqlClient` beside it. */
+/**
+ * The service tag; the layers provide `SqlClient` beside it.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export const SqliteClient: Context.Service<SqliteClient, SqliteClient> = Context.Service<SqliteClient>(
   "@effect-resilience/node/SqliteClient"
 )
@@ -227,6 +254,9 @@ const makeClient = Effect.fnUntraced(function*(options: SqliteClientConfig, chec
  * Opens a database; the scope closes it. Fails with a `SqlError` that names the file: a `ConnectionError` when it cannot
  * be opened or is no database, a `LockTimeoutError` when another connection keeps it locked. Throws a `RangeError` for
  * an option out of range.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const make = (
   options: SqliteClientConfig
@@ -240,11 +270,21 @@ const provideBoth = <E>(
     Effect.map(client, (client) => Context.make(SqliteClient, client).pipe(Context.add(Client.SqlClient, client)))
   ).pipe(Layer.provide(Reactivity.layer))
 
-/** Provides `SqliteClient` and `SqlClient` for one database. Fails and throws as `make` does. */
+/**
+ * Provides `SqliteClient` and `SqlClient` for one database. Fails and throws as `make` does.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer = (config: SqliteClientConfig): Layer.Layer<SqliteClient | Client.SqlClient, SqlError> =>
   provideBoth(make(config))
 
-/** The same with the options read from the configuration; an option out of range is a defect. */
+/**
+ * The same with the options read from the configuration; an option out of range is a defect.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layerConfig = (
   config: Config.Wrap<SqliteClientConfig>
 ): Layer.Layer<SqliteClient | Client.SqlClient, Config.ConfigError | SqlError> =>

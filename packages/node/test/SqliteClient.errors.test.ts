@@ -1,5 +1,5 @@
 /** Files that cannot be opened or are damaged, and errors whose result code alone does not say what they are. */
-import * as SqliteClient from "@effect-resilience/node/SqliteClient"
+import type * as SqliteClient from "@effect-resilience/node/SqliteClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs"

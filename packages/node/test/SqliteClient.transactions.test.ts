@@ -56,9 +56,9 @@ describe("a transaction that SQLite rolls back on its own", () => {
       const seen: Array<string> = []
       const error = yield* Effect.flip(sql.withTransaction(Effect.gen(function*() {
         yield* insert(1)
-        seen.push((yield* Effect.flip(insert(1))).reason._tag)
+        seen.push((yield* Effect.orDie(Effect.flip(insert(1)))).reason._tag)
         // Without the guard this one would run outside the transaction, and stay.
-        const refused = yield* Effect.flip(insert(2))
+        const refused = yield* Effect.orDie(Effect.flip(insert(2)))
         expect(refused.message).toMatch(/SQLite rolled this transaction back: UNIQUE constraint failed/)
       })))
       expect(seen).toEqual(["UniqueViolation"])

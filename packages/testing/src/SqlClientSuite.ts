@@ -21,6 +21,8 @@
  *
  * SqlClientSuite.sqlClientSuite("SQLite in memory", SqliteClient.layer({ filename: ":memory:" }))
  * ```
+ *
+ * @since 0.1.0
  */
 import { describe, layer as provide } from "@effect/vitest"
 import type * as Layer from "effect/Layer"
@@ -34,7 +36,12 @@ import { streamingTests } from "./internal/sqlClientSuite/streaming.ts"
 import { transactionTests } from "./internal/sqlClientSuite/transactions.ts"
 import { transformTests } from "./internal/sqlClientSuite/transforms.ts"
 
-/** What the suite can be told beside the client. */
+/**
+ * What the suite can be told beside the client.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Options<E> {
   /**
    * The same client, set to turn camel case into snake case in queries (`transformQueryNames`) and back in rows
@@ -43,7 +50,12 @@ export interface Options<E> {
   readonly renaming?: Layer.Layer<SqlClient.SqlClient, E> | undefined
 }
 
-/** Registers the suite under `name` for the client that `layer` provides. */
+/**
+ * Registers the suite under `name` for the client that `layer` provides.
+ *
+ * @category suites
+ * @since 0.1.0
+ */
 export const sqlClientSuite = <E, E2 = never>(
   name: string,
   layer: Layer.Layer<SqlClient.SqlClient, E>,

@@ -12,7 +12,9 @@ import { primaryCode, resultCode, toSqlError } from "./errors.ts"
 import { bind } from "./parameters.ts"
 import { prepare } from "./statements.ts"
 
-export type Rows = ReadonlyArray<any>
+// oxlint-disable-next-line typescript/no-explicit-any -- what Effect's `Connection` says a row is
+export type Row = any
+export type Rows = ReadonlyArray<Row>
 export type TransformRows = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
 
 /** What to read: one statement with its parameters. */
@@ -69,7 +71,7 @@ export interface Source {
   readonly busyTimeout: number
 }
 
-type Chunks = Pull.Pull<readonly [any, ...Array<any>], SqlError>
+type Chunks = Pull.Pull<readonly [Row, ...Array<Row>], SqlError>
 
 const pullFrom = (source: Source, query: Query): Effect.Effect<Chunks, SqlError, Scope.Scope> =>
   Effect.withFiber((fiber) => {
@@ -79,7 +81,7 @@ const pullFrom = (source: Source, query: Query): Effect.Effect<Chunks, SqlError,
     const emit = (rows: Rows): Chunks => {
       if (rows.length === 0) return Cause.done()
       const given = query.transformRows === undefined ? rows : query.transformRows(rows)
-      return Effect.succeed(given as readonly [any, ...Array<any>])
+      return Effect.succeed(given as readonly [Row, ...Array<Row>])
     }
     return Effect.map(
       acquireWhileBusy({
@@ -115,10 +117,10 @@ export const compiles = (source: Pick<Source, "use">, sql: string): boolean => {
   }
 }
 
-const streamOf = (chunks: Chunks): Stream.Stream<any, SqlError> => Stream.fromPull(Effect.succeed(chunks))
+const streamOf = (chunks: Chunks): Stream.Stream<Row, SqlError> => Stream.fromPull(Effect.succeed(chunks))
 
 /** Streams from the connection that `source` guards. */
-export const streamFrom = (source: Source, query: Query): Stream.Stream<any, SqlError> =>
+export const streamFrom = (source: Source, query: Query): Stream.Stream<Row, SqlError> =>
   Stream.unwrap(Effect.map(pullFrom(source, query), streamOf))
 
 /**
@@ -131,7 +133,7 @@ export const streamFromReader = (
   busyTimeout: number,
   query: Query,
   readAll: Effect.Effect<Rows, SqlError>
-): Stream.Stream<any, SqlError> =>
+): Stream.Stream<Row, SqlError> =>
   Stream.unwrap(Effect.gen(function*() {
     const db = yield* acquireWhileBusy({
       attempt: () => new DatabaseSync(file, { readOnly: true }),

@@ -4,11 +4,11 @@ import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Client from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
-import { SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import type * as Stream from "effect/Stream"
 import type { DatabaseSync } from "node:sqlite"
 import { whileBusy } from "./busy.ts"
-import { compiles, type Rows, type Source, streamFrom, type TransformRows } from "./cursor.ts"
+import { compiles, type Row, type Rows, type Source, streamFrom, type TransformRows } from "./cursor.ts"
 import type { Database } from "./database.ts"
 import { Misuse, toSqlError } from "./errors.ts"
 import { bind } from "./parameters.ts"
@@ -96,7 +96,7 @@ export class Session implements Connection, Source {
     }
   }
 
-  #run(sql: string, params: ReadonlyArray<unknown>, shape: Shape, keep: boolean): Effect.Effect<any, SqlError> {
+  #run(sql: string, params: ReadonlyArray<unknown>, shape: Shape, keep: boolean): Effect.Effect<Row, SqlError> {
     return Effect.withFiber((fiber) => {
       if (this.#lostTo !== undefined && endsTransaction.test(sql)) {
         this.#lostTo = undefined
@@ -149,7 +149,7 @@ export class Session implements Connection, Source {
     sql: string,
     params: ReadonlyArray<unknown>,
     transformRows: TransformRows
-  ): Stream.Stream<any, SqlError> {
+  ): Stream.Stream<Row, SqlError> {
     return streamFrom(this, { sql, params, transformRows })
   }
 }

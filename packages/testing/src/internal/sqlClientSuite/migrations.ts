@@ -74,7 +74,7 @@ export const migrationTests = (it: It): void => {
       const migrations: Migrations = { "1_create_users": createUsers(users), "2_add_user": addUser(users, 1) }
       const loader = Migrator.fromRecord(migrations)
       const ran = yield* Effect.forEach([1, 2, 3, 4], () => run({ loader, table }), { concurrency: "unbounded" })
-      expect(ran.map((each) => each.length).sort()).toEqual([0, 0, 0, 2])
+      expect(ran.map((each) => each.length).toSorted()).toEqual([0, 0, 0, 2])
       expect(yield* count(users)).toBe(1)
     }))
 }
