@@ -5,3 +5,4 @@
  */
 export * as PostgresServer from "./PostgresServer.ts"
 export * as RedisServer from "./RedisServer.ts"
+export * as SqlClientSuite from "./SqlClientSuite.ts"
