@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { skippedReporter } from "./real-servers.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const results = process.env["VITEST_RESULTS"]
@@ -12,7 +13,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    reporters: results === undefined ? ["default"] : ["default", "json"],
+    globalSetup: [".config/real-servers.ts"],
+    reporters: ["default", skippedReporter, ...(results === undefined ? [] : ["json"])],
     ...(results === undefined ? {} : { outputFile: { json: results } }),
     coverage: { include: ["packages/*/src/**/*.ts"], reportsDirectory: "coverage" }
   }

@@ -1,1 +1,8 @@
-export {}
+/**
+ * Contract suites and private real servers for tests.
+ *
+ * @since 0.1.0
+ */
+export * as PostgresServer from "./PostgresServer.ts"
+export * as RedisServer from "./RedisServer.ts"
+export * as SqlClientSuite from "./SqlClientSuite.ts"

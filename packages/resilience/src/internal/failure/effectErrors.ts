@@ -163,7 +163,9 @@ const redisClasses: Readonly<Record<string, "Transient" | "Timeout" | "Cancelled
 
 export const redisErrorRule = (error: unknown): Info | undefined => {
   if (!Predicate.hasProperty(error, "~effect/persistence/Redis/RedisError")) return undefined
-  const cause = read(error, "cause")
+  const thrown = read(error, "cause")
+  // A client that gives up reconnecting keeps what the socket or the server said last.
+  const cause = read(thrown, "socketError") ?? thrown
   const network = networkCause(cause)
   if (network !== undefined) return network
   const className = readString(read(cause, "constructor"), "name") ?? ""

@@ -31,7 +31,7 @@ const byStatus: Readonly<Record<number, Verdict>> = {
 }
 
 /** Any status: 5xx is the server's and may pass, everything else is this request's and will not. */
-export const statusVerdict = (status: number): Verdict =>
+const statusVerdict = (status: number): Verdict =>
   byStatus[status] ?? (status >= 500 && status <= 599
     ? verdict("Transient", "dependency")
     : verdict("Permanent", "request"))

@@ -1,0 +1,48 @@
+/**
+ * Suites that need a program which may not be installed.
+ *
+ * They say so in their name. Where the program is missing they are skipped, and the test run says at its end how many tests that
+ * were and how to install it; with `CI=true` it fails instead. A skip is never silent.
+ *
+ * @since 0.1.0
+ */
+import { accessSync, constants } from "node:fs"
+import { delimiter, join } from "node:path"
+import { describe as suite } from "vitest"
+
+/**
+ * Whether a program is on `PATH`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const isInstalled = (program: string): boolean =>
+  (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+
+/**
+ * What the name of a suite that needs a program ends with.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const mark = (program: string): string => `[needs ${program}]`
+
+/**
+ * `describe` of vitest, for tests that need a program.
+ *
+ * @category suites
+ * @since 0.1.0
+ */
+export const describe = (program: string, name: string, tests: () => void): void => {
+  const marked = `${name} ${mark(program)}`
+  if (isInstalled(program)) suite(marked, tests)
+  // oxlint-disable-next-line vitest/no-disabled-tests -- counted and told by the run's reporter
+  else suite.skip(marked, tests)
+}
