@@ -75,7 +75,7 @@ const text: Variable<string> = { expected: "some text", schema: Schema.String }
 /** A header value: what Node would refuse to send must not get that far. */
 const secret: Variable<Redacted.Redacted> = {
   expected: "visible ASCII characters",
-  schema: Schema.Redacted(Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))),
+  schema: Schema.RedactedFromValue(Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))),
   secret: true
 }
 

@@ -47,7 +47,11 @@ const entry = Logger.make<unknown, Entry>(({ cause, date, fiber, logLevel, messa
 const loggedError = (cause: Cause.Cause<unknown>): LoggedError => {
   const error = Cause.squash(cause)
   return {
-    type: Predicate.hasProperty(error, "_tag") ? String(error._tag) : error instanceof Error ? error.name : typeof error,
+    type: Predicate.hasProperty(error, "_tag")
+      ? String(error._tag)
+      : error instanceof Error
+      ? error.name
+      : typeof error,
     message: error instanceof Error ? error.message : inline(error),
     stack: Cause.pretty(cause)
   }
@@ -61,8 +65,7 @@ const text = ({ annotations, error, level, msg, ts }: Entry): string => {
 }
 
 /** A value in a line of text: quoted only where it has to be. */
-const bare = (value: unknown): string =>
-  typeof value === "string" && /^[\w.:/@-]+$/.test(value) ? value : inline(value)
+const bare = (value: unknown): string => typeof value === "string" && /^[\w.:/@-]+$/.test(value) ? value : inline(value)
 
 /** A value as JSON on one line, whatever it is. */
 const inline = (value: unknown): string => {

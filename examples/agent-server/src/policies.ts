@@ -3,12 +3,12 @@
  *
  * Every time in here is part of a `Schedule`, a deadline or a budget; nothing else in the server retries anything.
  */
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import * as Deadline from "effect-resilience/Deadline"
 import * as Retry from "effect-resilience/Retry"
 import * as RetryBudget from "effect-resilience/RetryBudget"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 
 /**
  * When a call to a language model is tried again.
@@ -49,25 +49,23 @@ export const wholeTurn: {
 const attemptTime = (maxRun: Duration.Duration): Duration.Duration => Duration.times(maxRun, 1 / 3)
 
 /** Calls a model for a whole reply. */
-export const wholeReply =
-  (maxRun: Duration.Duration) =>
-  <A, E, R>(
-    self: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | Deadline.DeadlineExceeded, R | RetryBudget.RetryBudget> =>
-    self.pipe(Deadline.attempt(attemptTime(maxRun)), Retry.retry(again, { name: "llm" }))
+export const wholeReply = (maxRun: Duration.Duration) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Deadline.DeadlineExceeded, R | RetryBudget.RetryBudget> =>
+  self.pipe(Deadline.attempt(attemptTime(maxRun)), Retry.retry(again, { name: "llm" }))
 
 /**
  * Calls a model for a reply that comes bit by bit. An attempt's time is what it may take to the first bit; `begun` waits
  * for that. Nothing is repeated once a bit is out: `self` must then fail with an error of kind `Permanent`.
  */
-export const streamedReply =
-  (maxRun: Duration.Duration, begun: Effect.Effect<void>) =>
-  <A, E, R>(
-    self: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | Deadline.DeadlineExceeded, R | RetryBudget.RetryBudget> =>
-    Effect.raceFirst(self, begun.pipe(Deadline.attempt(attemptTime(maxRun)), Effect.andThen(Effect.never))).pipe(
-      Retry.retry(again, { name: "llm" })
-    )
+export const streamedReply = (maxRun: Duration.Duration, begun: Effect.Effect<void>) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Deadline.DeadlineExceeded, R | RetryBudget.RetryBudget> =>
+  Effect.raceFirst(self, begun.pipe(Deadline.attempt(attemptTime(maxRun)), Effect.andThen(Effect.never))).pipe(
+    Retry.retry(again, { name: "llm" })
+  )
 
 /**
  * How much of a session's history a model is told: the last messages, at most this many of them and this many characters.

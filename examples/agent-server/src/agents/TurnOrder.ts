@@ -14,7 +14,9 @@ export class SessionBusy extends Data.TaggedError("SessionBusy")<{ readonly wait
 
 /** Runs the turns of each session in order. */
 export interface TurnOrder {
-  readonly inTurn: (sessionId: string) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SessionBusy, R>
+  readonly inTurn: (
+    sessionId: string
+  ) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SessionBusy, R>
 }
 
 /** At most `waiting` turns of a session wait, besides the one that runs. */

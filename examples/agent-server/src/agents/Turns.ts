@@ -4,6 +4,8 @@
  * A reply is given to the client as done only after it is stored, so what a client knows of survives a crash. A turn that
  * fails, or whose client goes away, leaves nothing behind.
  */
+import type * as Deadline from "effect-resilience/Deadline"
+import { RetryBudget } from "effect-resilience/RetryBudget"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Context from "effect/Context"
@@ -11,10 +13,8 @@ import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Deadline from "effect-resilience/Deadline"
-import { RetryBudget } from "effect-resilience/RetryBudget"
 import * as policies from "../policies.ts"
-import { type Message, type SessionMissing, Sessions, type Served, type StorageError } from "../sessions/Sessions.ts"
+import { type Message, type Served, type SessionMissing, Sessions, type StorageError } from "../sessions/Sessions.ts"
 import type { Agent } from "./Agents.ts"
 import { type Answer, ask, askBitByBit, type AskError } from "./ask.ts"
 import { costUsd } from "./prices.ts"

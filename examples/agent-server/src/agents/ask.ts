@@ -1,16 +1,16 @@
 /** Asks a language model for the next reply of a conversation, under the server's policies. */
+import type * as Deadline from "effect-resilience/Deadline"
+import * as Failure from "effect-resilience/Failure"
+import type { RetryBudget } from "effect-resilience/RetryBudget"
 import type * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
-import type * as Duration from "effect/Duration"
-import * as Deferred from "effect/Deferred"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type * as Deadline from "effect-resilience/Deadline"
-import * as Failure from "effect-resilience/Failure"
-import type { RetryBudget } from "effect-resilience/RetryBudget"
 import * as policies from "../policies.ts"
 
 /** What a model replied, and what it took. */

@@ -5,6 +5,7 @@ import { AgentsApi } from "./AgentsApi.ts"
 import { ChatApi } from "./ChatApi.ts"
 import { HealthApi } from "./HealthApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
+import { SimApi } from "./SimApi.ts"
 
 /** The server's HTTP API. */
 export class Api extends HttpApi.make("agent-server")
@@ -12,6 +13,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(AgentsApi)
   .add(SessionsApi)
   .add(HealthApi)
+  .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({
     title: "agent-server",

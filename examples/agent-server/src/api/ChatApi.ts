@@ -4,7 +4,6 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { withRetryAfter } from "../http/Problem.ts"
 import * as Problems from "./Problems.ts"
 
 const isBlank = /^\s*$/
@@ -106,22 +105,23 @@ export class ChatApi extends HttpApiGroup.make("chat").add(
       Problems.AgentNotFound,
       Problems.SessionNotFound,
       Problems.WrongAgent,
-      withRetryAfter(Problems.SessionBusy),
+      Problems.SessionBusy,
       Problems.BodyTooLarge,
       Problems.MessageTooLong,
       Problems.UnsupportedMediaType,
       Problems.ContentRefused,
       Problems.ContextTooLong,
-      withRetryAfter(Problems.ProviderRateLimited),
+      Problems.ProviderRateLimited,
       Problems.InternalError,
       Problems.BadUpstream,
-      withRetryAfter(Problems.UpstreamUnavailable),
-      withRetryAfter(Problems.StorageUnavailable),
+      Problems.UpstreamUnavailable,
+      Problems.StorageUnavailable,
       Problems.DeadlineExceeded
     ]
   }).annotateMerge(OpenApi.annotations({
     summary: "Say something to an agent",
-    description: "With `stream: true` or `Accept: text/event-stream` the reply is a stream of the events `step`, `delta`, "
+    description:
+      "With `stream: true` or `Accept: text/event-stream` the reply is a stream of the events `step`, `delta`, "
       + "`done` and `error`. Each has a JSON object as its data; the last one is `done` or `error`."
   }))
 ).annotateMerge(OpenApi.annotations({ title: "Chat" })) {}

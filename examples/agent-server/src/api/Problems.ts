@@ -123,10 +123,10 @@ export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimite
   "ProviderRateLimited",
   kind("provider_rate_limited"),
   {
-  ...members("provider_rate_limited"),
-  error: Schema.tag("rate_limit_exceeded"),
-  retry_after: RetryAfter
-}
+    ...members("provider_rate_limited"),
+    error: Schema.tag("rate_limit_exceeded"),
+    retry_after: RetryAfter
+  }
 ) {}
 
 export class InternalError extends HttpApiError.Problem<InternalError>()(

@@ -4,7 +4,6 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { withRetryAfter } from "../http/Problem.ts"
 import { Served } from "./ChatApi.ts"
 import * as Problems from "./Problems.ts"
 
@@ -25,7 +24,7 @@ export const Session = Schema.Struct({
 
 const id = { id: Schema.String }
 
-const error = [Problems.SessionNotFound, withRetryAfter(Problems.StorageUnavailable)] as const
+const error = [Problems.SessionNotFound, Problems.StorageUnavailable] as const
 
 /** Sessions: they live until they are deleted, and survive restarts. */
 export class SessionsApi extends HttpApiGroup.make("sessions").add(

@@ -8,8 +8,11 @@ import { says } from "../http/Problem.ts"
 import type { TurnProblem } from "./ChatApi.ts"
 import * as Problems from "./Problems.ts"
 
+/** Why a turn could not begin, or did not end well. */
+export type TurnFailure = BeginError | TurnError
+
 /** The problem for why a turn could not begin, or did not end well. */
-export const turnProblem = (error: BeginError | TurnError): Effect.Effect<TurnProblem> => {
+export const turnProblem = (error: TurnFailure): Effect.Effect<TurnProblem> => {
   switch (error._tag) {
     case "SessionMissing":
       return Effect.succeed(sessionNotFound)
@@ -17,7 +20,9 @@ export const turnProblem = (error: BeginError | TurnError): Effect.Effect<TurnPr
       return Effect.succeed(storageUnavailable)
     case "WrongAgent":
       return Effect.succeed(
-        new Problems.WrongAgent(says(`This session is one with ${error.agent}. Go on with that agent, or begin a new session.`))
+        new Problems.WrongAgent(
+          says(`This session is one with ${error.agent}. Go on with that agent, or begin a new session.`)
+        )
       )
     case "SessionBusy":
       return Effect.succeed(

@@ -3,7 +3,10 @@
  * asks for: a `code` that never changes, a `message` for people, and the `request_id` under which the log tells more.
  */
 import * as Effect from "effect/Effect"
-import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as HttpEffect from "effect/http/HttpEffect"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import { RequestId } from "./RequestId.ts"
@@ -33,13 +36,13 @@ export const says = (text: string): { readonly detail: string; readonly message:
 /** How long to stay away, in whole seconds: the member `retry_after` of a problem, and its `Retry-After` header. */
 export const RetryAfter = Schema.Int.annotate({ description: "Seconds to wait before the next try" })
 
-/** Tells `retry_after` in the header as well. */
-export const withRetryAfter = <S extends Schema.Top & { readonly Type: { readonly retry_after: number } }>(problem: S) =>
-  problem.pipe(HttpApiSchema.encodeToWithHeaders({
-    body: problem,
-    headers: { "retry-after": Schema.String }
-  }, {
-    // The pair's type stays unresolved while the schema is a parameter.
-    decode: (pair) => (pair as { readonly body: S["Type"] }).body,
-    encode: (body) => ({ body, headers: { "retry-after": String(body.retry_after) } })
-  }))
+/** Fails with a problem. Where it has a `retry_after`, the reply has it in the `Retry-After` header too. */
+export const failWith = <P extends object>(problem: P): Effect.Effect<never, P, HttpServerRequest.HttpServerRequest> =>
+  Predicate.hasProperty(problem, "retry_after")
+    ? Effect.andThen(
+      HttpEffect.appendPreResponseHandler((_, response) =>
+        Effect.succeed(HttpServerResponse.setHeader(response, "retry-after", String(problem.retry_after)))
+      ),
+      Effect.fail(problem)
+    )
+    : Effect.fail(problem)

@@ -21,18 +21,17 @@ import { says } from "./Problem.ts"
 import type { Routes } from "./Routes.ts"
 
 /** The middleware, for a server that has these routes. Goes around the router, and inside of the request's id. */
-export const middleware =
-  (routes: Routes) =>
-  <E, R>(
-    app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-  ): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest> =>
-    Effect.matchCauseEffect(app, {
-      onSuccess: (response) =>
-        response.status >= 400 && response.headers["content-type"] !== ProblemDetails.contentType
-          ? replyOfStatus(response)
-          : Effect.succeed(response),
-      onFailure: (cause) => replyOfCause(cause, routes)
-    })
+export const middleware = (routes: Routes) =>
+<E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.matchCauseEffect(app, {
+    onSuccess: (response) =>
+      response.status >= 400 && response.headers["content-type"] !== ProblemDetails.contentType
+        ? replyOfStatus(response)
+        : Effect.succeed(response),
+    onFailure: (cause) => replyOfCause(cause, routes)
+  })
 
 /** A request for which the router found nothing: the path is wrong, or only the method. */
 const notFound = (request: HttpServerRequest.HttpServerRequest, routes: Routes) => {

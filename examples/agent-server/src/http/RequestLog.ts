@@ -14,26 +14,25 @@ import type { Routes } from "./Routes.ts"
 const isProbe = /^\/(health|healthz|livez|readyz)(\/|$)/
 
 /** The middleware, for a server that has these routes. Goes around everything, inside of the request's id. */
-export const middleware =
-  (routes: Routes) =>
-  <E, R>(
-    app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-  ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
-    Effect.clockWith((clock) => {
-      const start = clock.monotonicTimeNanosUnsafe()
-      return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-        Effect.onExit(app, (exit) => {
-          const route = routes.find(request.url)?.path ?? "_unmatched"
-          const nanos = clock.monotonicTimeNanosUnsafe() - start
-          const log = isProbe.test(route) ? Effect.logDebug("request") : Effect.logInfo("request")
-          return Effect.annotateLogs(log, {
-            method: request.method,
-            route,
-            status: statusOf(exit),
-            duration_ms: Math.round(Number(nanos) / 10_000) / 100
-          })
-        }))
-    })
+export const middleware = (routes: Routes) =>
+<E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.clockWith((clock) => {
+    const start = clock.monotonicTimeNanosUnsafe()
+    return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.onExit(app, (exit) => {
+        const route = routes.find(request.url)?.path ?? "_unmatched"
+        const nanos = clock.monotonicTimeNanosUnsafe() - start
+        const log = isProbe.test(route) ? Effect.logDebug("request") : Effect.logInfo("request")
+        return Effect.annotateLogs(log, {
+          method: request.method,
+          route,
+          status: statusOf(exit),
+          duration_ms: Math.round(Number(nanos) / 10_000) / 100
+        })
+      }))
+  })
 
 const statusOf = <E>(exit: Exit.Exit<HttpServerResponse.HttpServerResponse, E>): number => {
   if (Exit.isFailure(exit) && isClientAbort(exit.cause)) return 499

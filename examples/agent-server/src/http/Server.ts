@@ -8,15 +8,14 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type * as HttpServerError from "effect/http/HttpServerError"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as ProblemDetails from "effect/http/ProblemDetails"
-import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import { createServer, type Server, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Problems from "../api/Problems.ts"
-import { because, type CannotStart } from "../startup/CannotStart.ts"
+import { orCannotStart } from "../startup/CannotStart.ts"
 import { says } from "./Problem.ts"
 import * as RequestId from "./RequestId.ts"
 
@@ -32,28 +31,28 @@ const limits = { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeou
 
 /** Listens; fails with a line that says why when it cannot. */
 export const layer = (options: Options) =>
-  Layer.catch(
+  orCannotStart(
     NodeHttpServer.layer(() => answeringEveryone(createServer(limits)), {
       host: options.host,
       port: options.port,
       gracefulShutdownTimeout: options.shutdownTimeout
     }),
-    (error) => Layer.effectDiscard(Effect.fail(cannotListen(error, options)))
+    (error) => cannotListen(error, options)
   )
 
-const cannotListen = (error: HttpServerError.ServeError, { host, port }: Options): CannotStart => {
+const cannotListen = (error: HttpServerError.ServeError, { host, port }: Options): string => {
   const code = Predicate.hasProperty(error.cause, "code") ? error.cause.code : undefined
   switch (code) {
     case "EADDRINUSE":
-      return because(`PORT: another program is listening on port ${port} of ${host} already`)
+      return `PORT: another program is listening on port ${port} of ${host} already`
     case "EACCES":
-      return because(`PORT: this user may not listen on port ${port}`)
+      return `PORT: this user may not listen on port ${port}`
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return because(`HOST: this machine has no address ${JSON.stringify(host)}`)
+      return `HOST: this machine has no address ${JSON.stringify(host)}`
     default:
-      return because(`HOST, PORT: cannot listen on ${host}:${port} (${String(code ?? error.cause)})`)
+      return `HOST, PORT: cannot listen on ${host}:${port} (${String(code ?? error.cause)})`
   }
 }
 

@@ -23,4 +23,7 @@ const pages = Object.entries(problemKinds).map(([code, { meaning, status, title 
 export const layer = HttpRouter.addAll(pages)
 
 /** The same for the table of routes. */
-export const routes: ReadonlyArray<Route> = pages.map(({ method, path }) => ({ path: path as Route["path"], methods: [method] }))
+export const routes: ReadonlyArray<Route> = pages.map(({ method, path }) => ({
+  path: path as Route["path"],
+  methods: [method]
+}))

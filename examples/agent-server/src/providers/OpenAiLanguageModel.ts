@@ -137,11 +137,19 @@ const readCompletion = (response: HttpClientResponse.HttpClientResponse) =>
 const completionParts = (completion: ChatCompletion): Array<Response.PartEncoded> => {
   const [choice] = completion.choices
   return [
-    { type: "response-metadata", id: completion.id, modelId: completion.model },
+    metadataPart(completion),
     { type: "text", text: choice.message.content ?? "" },
     finishPart(choice.finish_reason, completion.usage ?? undefined)
   ]
 }
+
+const metadataPart = (
+  { id, model }: Pick<ChatCompletion, "id" | "model">
+): Response.ResponseMetadataPartEncoded => ({
+  type: "response-metadata",
+  ...(id === undefined || id === null ? {} : { id }),
+  ...(model === undefined || model === null ? {} : { modelId: model })
+})
 
 const textId = "0"
 
@@ -157,10 +165,7 @@ const readChunks = (
       const parts: Array<Response.StreamPartEncoded> = []
       if (!started) {
         started = true
-        parts.push({ type: "response-metadata", id: chunk.id, modelId: chunk.model }, {
-          type: "text-start",
-          id: textId
-        })
+        parts.push(metadataPart(chunk), { type: "text-start", id: textId })
       }
       const [choice] = chunk.choices
       if (choice?.delta.content) parts.push({ type: "text-delta", id: textId, delta: choice.delta.content })
@@ -203,9 +208,9 @@ const finishReasons: Readonly<Record<string, Response.FinishReason>> = {
   tool_calls: "tool-calls"
 }
 
-const finishPart = (reason: string | null, usage: Usage | undefined): Response.FinishPartEncoded => ({
+const finishPart = (reason: string | null | undefined, usage: Usage | undefined): Response.FinishPartEncoded => ({
   type: "finish",
-  reason: reason === null ? "unknown" : finishReasons[reason] ?? "other",
+  reason: reason === null || reason === undefined ? "unknown" : finishReasons[reason] ?? "other",
   usage: {
     inputTokens: { total: usage?.prompt_tokens, uncached: undefined, cacheRead: undefined, cacheWrite: undefined },
     outputTokens: { total: usage?.completion_tokens, text: undefined, reasoning: undefined }

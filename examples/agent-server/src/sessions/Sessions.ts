@@ -113,7 +113,9 @@ const make = Effect.gen(function*() {
   })
 
   const nextSeq = Effect.fnUntraced(function*(id: string) {
-    const rows = yield* sql<{ last: number | null }>`SELECT MAX(seq) AS last FROM agent_messages WHERE session_id = ${id}`
+    const rows = yield* sql<
+      { last: number | null }
+    >`SELECT MAX(seq) AS last FROM agent_messages WHERE session_id = ${id}`
     return (rows[0]?.last ?? -1) + 1
   })
 

@@ -5,7 +5,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import type * as SqlClient from "effect/sql/SqlClient"
-import { because, type CannotStart } from "../startup/CannotStart.ts"
+import { because, type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
 
 /** Opens `agent.sqlite` in a directory, and makes both where they are missing. */
 export const layer = (
@@ -23,8 +23,8 @@ export const layer = (
       fs.access(directory, { writable: true }),
       (error) => because(`DATA_DIR: cannot write into ${JSON.stringify(directory)} (${error.reason._tag})`)
     )
-    return Layer.catch(
+    return orCannotStart(
       SqliteClient.layer({ filename }),
-      (error) => Layer.effectContext(Effect.fail(because(`DATA_DIR: cannot use ${JSON.stringify(filename)}: ${error.message}`)))
+      (error) => `DATA_DIR: cannot use ${JSON.stringify(filename)}: ${error.message}`
     )
   }))

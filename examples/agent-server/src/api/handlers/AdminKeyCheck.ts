@@ -18,7 +18,7 @@ export const layer = (adminKey: Redacted.Redacted): Layer.Layer<AdminKey> => {
     const keys = [bearer, headers["x-api-key"]].filter(Predicate.isNotUndefined)
     if (keys.length === 0) {
       return yield* new Unauthorized(
-        says('This endpoint needs a key: send "Authorization: Bearer <key>" or "X-API-Key: <key>".')
+        says("This endpoint needs a key: send \"Authorization: Bearer <key>\" or \"X-API-Key: <key>\".")
       )
     }
     if (!keys.some((key) => timingSafeEqual(digest(key), expected))) {

@@ -7,11 +7,11 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Agents from "../../agents/Agents.ts"
 import { type Turn, type TurnReply, Turns } from "../../agents/Turns.ts"
-import { says } from "../../http/Problem.ts"
+import { failWith, says } from "../../http/Problem.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
 import * as Problems from "../Problems.ts"
-import { turnProblem } from "../turnProblem.ts"
+import { type TurnFailure, turnProblem } from "../turnProblem.ts"
 
 /** The handlers, for messages of at most so many characters. */
 export const layer = (options: { readonly maxMessageChars: number }) =>
@@ -61,15 +61,16 @@ const isLongerThan = (text: string, limit: number): boolean => {
 
 /** `Accept: text/event-stream` asks for events; with `q=0` it refuses them. */
 const acceptsEvents = (accept: string | undefined): boolean =>
-  accept !== undefined && accept.toLowerCase().split(",").some((range) =>
+  accept !== undefined &&
+  accept.toLowerCase().split(",").some((range) =>
     /^\s*text\/event-stream\s*(;|$)/.test(range) && !/;\s*q=0(\.0+)?\s*(;|$)/.test(range)
   )
 
 /** Each event must be seen when it happens: nothing between us and the client may keep or gather them. */
 const eventStreamHeaders = { "cache-control": "no-store", "x-accel-buffering": "no" }
 
-const failingWithProblem = <A>(self: Effect.Effect<A, Parameters<typeof turnProblem>[0]>) =>
-  Effect.catch(self, (error) => Effect.flatMap(turnProblem(error), Effect.fail))
+const failingWithProblem = <A>(self: Effect.Effect<A, TurnFailure>) =>
+  Effect.catch(self, (error) => Effect.flatMap(turnProblem(error), failWith))
 
 /** Runs the turn while the client listens, and interrupts it when the client goes away. */
 const events = (turn: Turn): Stream.Stream<ChatEvent> =>
@@ -77,7 +78,7 @@ const events = (turn: Turn): Stream.Stream<ChatEvent> =>
     (queue) => {
       const emit = (event: ChatEvent) => Effect.asVoid(Queue.offer(queue, event))
       let answering = false
-      const running = failingWithProblem(turn({
+      const running = turn({
         onThinking: emit({ event: "step", data: { step: "Thinking" } }),
         onDelta: (text) => {
           const delta = emit({ event: "delta", data: { text } })
@@ -85,11 +86,11 @@ const events = (turn: Turn): Stream.Stream<ChatEvent> =>
           answering = true
           return Effect.andThen(emit({ event: "step", data: { step: "Answering" } }), delta)
         }
-      }))
+      })
       return running.pipe(
         Effect.matchEffect({
           onSuccess: (reply) => emit({ event: "done", data: toChatReply(reply) }),
-          onFailure: (problem) => emit({ event: "error", data: problem })
+          onFailure: (error) => Effect.flatMap(turnProblem(error), (problem) => emit({ event: "error", data: problem }))
         }),
         Effect.catchDefect((defect) =>
           Effect.andThen(

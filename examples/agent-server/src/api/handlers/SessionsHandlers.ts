@@ -1,7 +1,8 @@
 /** Serves `/v1/sessions/{id}`. */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import { Sessions, type SessionMissing, type StorageError } from "../../sessions/Sessions.ts"
+import { failWith } from "../../http/Problem.ts"
+import { type SessionMissing, Sessions, type StorageError } from "../../sessions/Sessions.ts"
 import { Api } from "../Api.ts"
 import { sessionNotFound, storageUnavailable } from "../turnProblem.ts"
 
@@ -24,6 +25,6 @@ export const layer = HttpApiBuilder.group(
 
 const failingWithProblem = <A>(self: Effect.Effect<A, SessionMissing | StorageError>) =>
   Effect.catchTags(self, {
-    SessionMissing: () => Effect.fail(sessionNotFound),
-    StorageError: () => Effect.fail(storageUnavailable)
+    SessionMissing: () => failWith(sessionNotFound),
+    StorageError: () => failWith(storageUnavailable)
   })
