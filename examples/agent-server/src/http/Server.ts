@@ -32,7 +32,7 @@ const limits = { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeou
 /** Listens; fails with a line that says why when it cannot. */
 export const layer = (options: Options) =>
   orCannotStart(
-    NodeHttpServer.layer(() => answeringEveryone(createServer(limits)), {
+    NodeHttpServer.layer(() => closingIdleConnections(answeringEveryone(createServer(limits))), {
       host: options.host,
       port: options.port,
       gracefulShutdownTimeout: options.shutdownTimeout
@@ -55,6 +55,13 @@ const cannotListen = (error: HttpServerError.ServeError, { host, port }: Options
       return `HOST, PORT: cannot listen on ${host}:${port} (${String(code ?? error.cause)})`
   }
 }
+
+/** A connection that falls idle while the server stops would keep it from stopping, as long as its client likes. */
+const closingIdleConnections = (server: Server): Server =>
+  server.on("request", (_, response) =>
+    response.on("close", () => {
+      if (!server.listening) setImmediate(() => server.closeIdleConnections())
+    }))
 
 /** Node's own replies to what it cannot parse have no body and no id. */
 const answeringEveryone = (server: Server): Server =>
