@@ -57,7 +57,8 @@ const make = Effect.fnUntraced(function*(seed: number) {
     port: 0,
     gracefulShutdownTimeout: 0
   })
-  yield* server.serve(serve(providers))
+  // Core runs what it is given uninterruptibly, and leaves it to routers to undo that; without it a hang outlives its client.
+  yield* server.serve(Effect.interruptible(serve(providers)))
   const origin = HttpServer.formatAddress(server.address)
   const current = (): AllFaults => ({ "llm-primary": providers["llm-primary"].faults })
   return Simulator.of({
