@@ -48,7 +48,7 @@ describe("a bad request", () => {
         const problem = expectProblem(yield* chat(server, { message }), 400, "invalid_request")
         expect(problem.errors).toEqual([{ in: "body", path: "message", message: "must not be empty" }])
       }
-      const lone = expectProblem(yield* chat(server, '{"message": "\\ud800"}'), 400, "invalid_request")
+      const lone = expectProblem(yield* chat(server, "{\"message\": \"\\ud800\"}"), 400, "invalid_request")
       expect(lone.errors[0].path).toBe("message")
       const missing = expectProblem(yield* chat(server, {}), 400, "invalid_request")
       expect(missing.errors[0].path).toBe("message")
@@ -57,14 +57,14 @@ describe("a bad request", () => {
   it.live("is told what is wrong with its body: no JSON, no object, the wrong type, none at all", () =>
     Effect.gen(function*() {
       const server = yield* startFresh()
-      for (const body of ['{"message": ', "nonsense", "[]", "null", '"text"', ""]) {
+      for (const body of ["{\"message\": ", "nonsense", "[]", "null", "\"text\"", ""]) {
         expectProblem(yield* chat(server, body), 400, "invalid_request")
       }
       for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/xml"]) {
-        const reply = yield* chat(server, '{"message":"hello"}', { headers: { "content-type": type } })
+        const reply = yield* chat(server, "{\"message\":\"hello\"}", { headers: { "content-type": type } })
         expect(expectProblem(reply, 415, "unsupported_media_type").message).toContain(type)
       }
-      const charset = yield* chat(server, '{"message":"hello"}', {
+      const charset = yield* chat(server, "{\"message\":\"hello\"}", {
         headers: { "content-type": "application/json; charset=utf-8" }
       })
       expect(charset.status).toBe(200)

@@ -59,7 +59,9 @@ describe("a chat", () => {
         const [body, headers] of [
           [{ message: "Graphs", stream: true }, {}],
           [{ message: "Graphs" }, { accept: "text/event-stream" }],
-          [{ message: "Graphs", stream: null, session_id: null }, { accept: "application/json;q=0.1, text/event-stream" }]
+          [{ message: "Graphs", stream: null, session_id: null }, {
+            accept: "application/json;q=0.1, text/event-stream"
+          }]
         ] as const
       ) {
         const reply = yield* chat(server, body, { agent: "viva_examiner", headers })
@@ -74,7 +76,9 @@ describe("a chat", () => {
         const last = all.at(-1)
         expect(last?.event).toBe("done")
         expect({ ...last?.data, session_id: whole.session_id }).toEqual(whole)
-        expect(json(yield* request(server, `/v1/sessions/${last?.data.session_id}`)).messages[1].content).toBe(whole.reply)
+        expect(json(yield* request(server, `/v1/sessions/${last?.data.session_id}`)).messages[1].content).toBe(
+          whole.reply
+        )
       }
       const refused = yield* chat(server, { message: "Graphs" }, { headers: { accept: "text/event-stream;q=0" } })
       expect(refused.headers.get("content-type")).toBe("application/json")
@@ -129,7 +133,13 @@ describe("the other endpoints", () => {
       const openapi = json(yield* request(server, "/openapi.json"))
       expect(openapi.openapi).toBe("3.1.0")
       expect(Object.keys(openapi.paths)).toEqual(
-        expect.arrayContaining(["/v1/agents/{agent}/chat", "/v1/agents", "/v1/sessions/{id}", "/health/live", "/sim/faults"])
+        expect.arrayContaining([
+          "/v1/agents/{agent}/chat",
+          "/v1/agents",
+          "/v1/sessions/{id}",
+          "/health/live",
+          "/sim/faults"
+        ])
       )
       for (const path of ["/docs", "/"]) {
         const page = yield* request(server, path)
@@ -147,13 +157,15 @@ describe("the other endpoints", () => {
       expect(sane.headers.get("x-request-id")).toBe("order-42.a_b")
       const seen = new Set<string | null>()
       for (const id of ["", "has space", "x".repeat(129), "a;b", "é"]) {
-        const reply = yield* request(server, "/nowhere", { headers: { "x-request-id": encodeURIComponent(id) === id ? id : "a b" } })
+        const reply = yield* request(server, "/nowhere", {
+          headers: { "x-request-id": encodeURIComponent(id) === id ? id : "a b" }
+        })
         const made = reply.headers.get("x-request-id")
         expect(made).toMatch(/^[0-9a-f-]{36}$/)
         expect(json(reply).request_id).toBe(made)
         seen.add(made)
       }
       expect(seen.size).toBe(5)
-      expect(server.output()).toContain('"request_id":"order-42.a_b"')
+      expect(server.output()).toContain("\"request_id\":\"order-42.a_b\"")
     }).pipe(Effect.scoped))
 })

@@ -51,7 +51,7 @@ describe("the server does not start", () => {
         "PORT"
       ])
       expect(lines.find((line) => line.startsWith("PORT"))).toBe(
-        'PORT must be a whole number from 0 to 65535, and is "eighty"'
+        "PORT must be a whole number from 0 to 65535, and is \"eighty\""
       )
       expect(lines.join("\n")).not.toMatch(/hunter2|sk-|two words/)
     }))
@@ -64,7 +64,7 @@ describe("the server does not start", () => {
         `PORT: another program is listening on port ${port} of 127.0.0.1 already`
       ])
       expect(yield* refusal({ PORT: "0", HOST: "192.0.2.1", DATA_DIR: folder })).toEqual([
-        'HOST: this machine has no address "192.0.2.1"'
+        "HOST: this machine has no address \"192.0.2.1\""
       ])
     }).pipe(Effect.scoped))
 
@@ -99,7 +99,11 @@ describe("the server starts", () => {
   it.live("with empty variables as if they were not set, and makes its directory", () =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
-      const server = yield* start(join(folder, "not", "yet", "there"), { LOG_LEVEL: "", OPENAI_BASE_URL: " ", HOST: "" })
+      const server = yield* start(join(folder, "not", "yet", "there"), {
+        LOG_LEVEL: "",
+        OPENAI_BASE_URL: " ",
+        HOST: ""
+      })
       expect((yield* chat(server, { message: "hi" })).status).toBe(200)
     }).pipe(Effect.scoped))
 
@@ -150,7 +154,7 @@ describe("the server starts", () => {
           })
         } else expect(line).toMatch(/INFO {2}request request_id=log-test method=POST .*status=200/)
         // What people say is theirs.
-        expect(stdout).not.toContain('"hi"')
+        expect(stdout).not.toContain("\"hi\"")
       }
     }).pipe(Effect.scoped))
 })

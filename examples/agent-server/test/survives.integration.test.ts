@@ -7,21 +7,27 @@ import { start, startFresh, temporaryFolder } from "./support/server.ts"
 const storm = { error_rate: 0.3, rate_limit_rate: 0.05, retry_after: 1 }
 
 describe("while the provider fails", () => {
-  it.live("1,000 chats with 30 % errors and 5 % rate limits get at least 99 % answers, plain and streamed", () =>
-    Effect.gen(function*() {
-      const server = yield* startFresh({ LOG_LEVEL: "error", SIM_SEED: "7" })
-      yield* setFaults(server, storm)
-      const outcomes = yield* Effect.forEach(
-        Array.from({ length: 1000 }, (_, index) => index),
-        (index) =>
-          Effect.map(chat(server, { message: `trip ${index}`, stream: index % 2 === 0 }), (reply) => {
-            if (reply.status !== 200) return false
-            return index % 2 === 0 ? events(reply).at(-1)?.event === "done" : json(reply).reply.includes(`trip ${index}`)
-          }),
-        { concurrency: 100 }
-      )
-      expect(outcomes.filter(Boolean).length).toBeGreaterThanOrEqual(990)
-    }).pipe(Effect.scoped), 120_000)
+  it.live(
+    "1,000 chats with 30 % errors and 5 % rate limits get at least 99 % answers, plain and streamed",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startFresh({ LOG_LEVEL: "error", SIM_SEED: "7" })
+        yield* setFaults(server, storm)
+        const outcomes = yield* Effect.forEach(
+          Array.from({ length: 1000 }, (_, index) => index),
+          (index) =>
+            Effect.map(chat(server, { message: `trip ${index}`, stream: index % 2 === 0 }), (reply) => {
+              if (reply.status !== 200) return false
+              return index % 2 === 0
+                ? events(reply).at(-1)?.event === "done"
+                : json(reply).reply.includes(`trip ${index}`)
+            }),
+          { concurrency: 100 }
+        )
+        expect(outcomes.filter(Boolean).length).toBeGreaterThanOrEqual(990)
+      }).pipe(Effect.scoped),
+    120_000
+  )
 
   it.live("1,000 chats in flight at once are fine", () =>
     Effect.gen(function*() {
@@ -121,34 +127,46 @@ describe("history", () => {
       expect(json(yield* request(third, `/v1/sessions/${session_id}`)).messages.length).toBe(4)
     }).pipe(Effect.scoped))
 
-  it.live("has every turn whose reply a client got, when the server is killed in the middle of many", () =>
-    Effect.gen(function*() {
-      const folder = yield* temporaryFolder
-      const first = yield* start(folder, { LOG_LEVEL: "error" })
-      yield* setFaults(first, { latency_ms: 0, jitter_ms: 30 })
-      const acknowledged = new Map<string, string>()
-      let replies = 0
-      const talking = Effect.forEach(
-        Array.from({ length: 400 }, (_, index) => index),
-        (index) =>
-          Effect.tap(Effect.exit(chat(first, { message: `trip ${index}`, stream: index % 2 === 0 })), (exit) =>
-            Effect.promise(async () => {
-              if (exit._tag === "Failure" || exit.value.status !== 200) return
-              const done = index % 2 === 0 ? events(exit.value).at(-1) : { event: "done", data: json(exit.value) }
-              if (done?.event === "done") acknowledged.set(done.data.session_id, done.data.reply)
-              if (++replies === 60) await first.stop("SIGKILL")
-            })),
-        { concurrency: 20 }
-      )
-      yield* talking
-      expect(acknowledged.size).toBeGreaterThanOrEqual(50)
-      expect(acknowledged.size).toBeLessThan(400)
+  it.live(
+    "has every turn whose reply a client got, when the server is killed in the middle of many",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* temporaryFolder
+        const first = yield* start(folder, { LOG_LEVEL: "error" })
+        yield* setFaults(first, { latency_ms: 0, jitter_ms: 30 })
+        const acknowledged = new Map<string, string>()
+        let replies = 0
+        const talking = Effect.forEach(
+          Array.from({ length: 400 }, (_, index) => index),
+          (index) =>
+            Effect.tap(Effect.exit(chat(first, { message: `trip ${index}`, stream: index % 2 === 0 })), (exit) =>
+              Effect.promise(async () => {
+                if (exit._tag === "Failure" || exit.value.status !== 200) {
+                  return
+                }
+                const done = index % 2 === 0 ? events(exit.value).at(-1) : { event: "done", data: json(exit.value) }
+                if (done?.event === "done") {
+                  acknowledged.set(done.data.session_id, done.data.reply)
+                }
+                if (++replies === 60) {
+                  await first.stop("SIGKILL")
+                }
+              })),
+          { concurrency: 20 }
+        )
+        yield* talking
+        expect(acknowledged.size).toBeGreaterThanOrEqual(50)
+        expect(acknowledged.size).toBeLessThan(400)
 
-      const second = yield* start(folder, { LOG_LEVEL: "error" })
-      for (const [id, reply] of acknowledged) {
-        const session = json(yield* request(second, `/v1/sessions/${id}`))
-        expect(session.messages.map(({ role }: { role: string }) => role)).toEqual(["user", "assistant"])
-        expect(session.messages[1].content).toBe(reply)
-      }
-    }).pipe(Effect.scoped), 60_000)
+        const second = yield* start(folder, { LOG_LEVEL: "error" })
+        for (const [id, reply] of acknowledged) {
+          const session = json(yield* request(second, `/v1/sessions/${id}`))
+          expect(session.messages.map(({ role }: { role: string }) =>
+            role
+          )).toEqual(["user", "assistant"])
+          expect(session.messages[1].content).toBe(reply)
+        }
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })

@@ -42,5 +42,4 @@ const makeDirectories = (
   })
 
 /** The operating system's words say more than the kind of the error. */
-const whyNot = ({ reason }: PlatformError): string =>
-  reason.cause instanceof Error ? reason.cause.message : reason._tag
+const whyNot = ({ reason }: PlatformError): string => reason.cause instanceof Error ? reason.cause.message : reason._tag

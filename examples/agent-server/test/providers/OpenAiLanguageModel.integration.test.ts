@@ -46,7 +46,13 @@ const failureOf = <A>(call: Effect.Effect<A, AiError.AiError>) =>
     const info = yield* Failure.classify(error)
     // The key is sent, and is in nothing that may be shown.
     expect(`${error.message} ${JSON.stringify(error)} ${info.message}`).not.toContain(key)
-    return { reason: error.reason._tag, kind: info.kind, scope: info.scope, code: info.code, retryAfter: info.retryAfter }
+    return {
+      reason: error.reason._tag,
+      kind: info.kind,
+      scope: info.scope,
+      code: info.code,
+      retryAfter: info.retryAfter
+    }
   })
 
 describe("a reply", () => {
@@ -66,7 +72,9 @@ describe("a reply", () => {
 
   it.live("of a compatible server may lack what is not needed", () =>
     Effect.gen(function*() {
-      const server = yield* upstream((response) => replyJson(response, '{"choices":[{"message":{"content":"Hi!"}}]}'))
+      const server = yield* upstream((response) =>
+        replyJson(response, "{\"choices\":[{\"message\":{\"content\":\"Hi!\"}}]}")
+      )
       const reply = yield* generate(server)
       expect([reply.text, reply.finishReason, reply.usage.inputTokens.total]).toEqual(["Hi!", "unknown", undefined])
     }).pipe(Effect.scoped))
@@ -74,7 +82,8 @@ describe("a reply", () => {
   it.live("that is streamed comes in its pieces, however the bytes are cut", () =>
     Effect.gen(function*() {
       const bytes = Buffer.from(
-        [delta("Grüß "), delta("😀"), delta(""), finish, usage].map((event) => `data: ${JSON.stringify(event)}\n\n`).join("")
+        [delta("Grüß "), delta("😀"), delta(""), finish, usage].map((event) => `data: ${JSON.stringify(event)}\n\n`)
+          .join("")
           + ": a comment\n\ndata: [DONE]\n\n"
       )
       for (const size of [1, 3, 50, 100_000]) {
@@ -106,7 +115,13 @@ describe("a failure", () => {
           [400, error("bad", null), "InvalidRequestError", "Permanent", "request"],
           [400, error("long", "context_length_exceeded"), "InvalidRequestError", "Permanent", "request"],
           [400, error("no", "content_policy_violation"), "ContentPolicyError", "Permanent", "request"],
-          [401, error(`Incorrect API key provided: ${key}`, "invalid_api_key"), "AuthenticationError", "Permanent", "dependency"],
+          [
+            401,
+            error(`Incorrect API key provided: ${key}`, "invalid_api_key"),
+            "AuthenticationError",
+            "Permanent",
+            "dependency"
+          ],
           [402, error("pay", null), "QuotaExhaustedError", "Permanent", "dependency"],
           [403, error("no", null), "AuthenticationError", "Permanent", "dependency"],
           [404, error("no model", "model_not_found"), "InvalidRequestError", "Permanent", "request"],
@@ -137,12 +152,12 @@ describe("a failure", () => {
 
   it.live("is what garbage is, whole or in a stream", () =>
     Effect.gen(function*() {
-      for (const body of ["", "<html>", "[]", '{"choices":[]}', '{"choices":[{"message":{"content":5}}]}']) {
+      for (const body of ["", "<html>", "[]", "{\"choices\":[]}", "{\"choices\":[{\"message\":{\"content\":5}}]}"]) {
         const server = yield* upstream((response) => replyJson(response, body))
         expect((yield* failureOf(generate(server))).reason).toBe("InvalidResponseError")
         expect((yield* failureOf(stream(server))).reason).toBe("InvalidResponseError")
       }
-      for (const event of ["nonsense", "{}", "[1]", '{"choices": 5}']) {
+      for (const event of ["nonsense", "{}", "[1]", "{\"choices\": 5}"]) {
         const server = yield* upstream((response) => sse(response, delta("a"), event, finish, "[DONE]").end())
         expect((yield* failureOf(stream(server))).reason).toBe("InvalidResponseError")
       }
@@ -160,7 +175,7 @@ describe("a failure", () => {
       })
       expect(yield* failureOf(stream(cut))).toMatchObject({ reason: "NetworkError", kind: "Transient" })
       const halfBody = yield* upstream((response) => {
-        response.writeHead(200, { "content-type": "application/json", "content-length": "1000" }).write('{"choices"')
+        response.writeHead(200, { "content-type": "application/json", "content-length": "1000" }).write("{\"choices\"")
         setTimeout(() => response.destroy(), 20)
       })
       expect(yield* failureOf(generate(halfBody))).toMatchObject({ reason: "NetworkError", kind: "Transient" })

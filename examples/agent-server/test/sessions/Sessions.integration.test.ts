@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
-import { Sessions, layer as sessionsLayer, type Turn } from "../../src/sessions/Sessions.ts"
+import { layer as sessionsLayer, Sessions, type Turn } from "../../src/sessions/Sessions.ts"
 
 const served = { route: "gpt-4o", degraded: false, attempts: 2 }
 
@@ -35,7 +35,14 @@ const suite = <E>(name: string, database: Layer.Layer<SqlClient.SqlClient, E>) =
           const { agent, messages } = yield* sessions.get(id)
           expect(agent).toBe("travel_planner")
           expect(contents(messages)).toEqual([1, 2, 3].flatMap((n) => [turn(id, n).said, `replied ${n}`]))
-          expect(messages.map(({ served }) => served)).toEqual([undefined, served, undefined, served, undefined, served])
+          expect(messages.map(({ served }) => served)).toEqual([
+            undefined,
+            served,
+            undefined,
+            served,
+            undefined,
+            served
+          ])
           expect(contents(yield* sessions.recent(id, 3))).toEqual(["replied 2", turn(id, 3).said, "replied 3"])
         }))
 
@@ -90,10 +97,14 @@ const suite = <E>(name: string, database: Layer.Layer<SqlClient.SqlClient, E>) =
           yield* sessions.append(turn(id, 1))
           yield* sql`UPDATE agent_messages SET served = ${"{not json"} WHERE session_id = ${id} AND role = ${"assistant"}`
           const error = yield* Effect.flip(sessions.get(id))
-          expect([error._tag, "message" in error && error.message]).toEqual(["StorageError", "The sessions' store failed"])
+          expect([error._tag, "message" in error && error.message]).toEqual([
+            "StorageError",
+            "The sessions' store failed"
+          ])
         }))
 
-      it.effect("the tables are made once", () => Effect.asVoid(Layer.build(Layer.fresh(sessionsLayer))).pipe(Effect.scoped))
+      it.effect("the tables are made once", () =>
+        Effect.asVoid(Layer.build(Layer.fresh(sessionsLayer))).pipe(Effect.scoped))
     })
   })
 

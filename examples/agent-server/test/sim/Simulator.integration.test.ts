@@ -9,7 +9,12 @@ const setUp = (faults: Faults.FaultsPatch = {}) =>
   Effect.gen(function*() {
     const simulator = yield* Simulator.Simulator
     yield* simulator.change({ "llm-primary": { latency_ms: 0, jitter_ms: 0, chunk_ms: 0, ...faults } })
-    const client = new OpenAI({ baseURL: simulator.baseUrl("llm-primary"), apiKey: "any", maxRetries: 0, timeout: 1000 })
+    const client = new OpenAI({
+      baseURL: simulator.baseUrl("llm-primary"),
+      apiKey: "any",
+      maxRetries: 0,
+      timeout: 1000
+    })
     return { simulator, client }
   })
 
@@ -42,7 +47,9 @@ describe("the official client", () => {
         for await (const chunk of chunks) collected.push(chunk)
         return collected
       })
-      expect(streamed.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("")).toBe(whole.choices[0]?.message.content)
+      expect(streamed.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("")).toBe(
+        whole.choices[0]?.message.content
+      )
       expect(streamed.at(-1)?.usage).toEqual(whole.usage)
       expect(streamed.at(-2)?.choices[0]?.finish_reason).toBe("stop")
 
@@ -65,7 +72,9 @@ describe("the official client", () => {
       const failure = (faults: Faults.FaultsPatch) =>
         Effect.gen(function*() {
           yield* simulator.change({ "llm-primary": { ...Faults.none, latency_ms: 0, jitter_ms: 0, ...faults } })
-          return yield* Effect.promise(() => client.chat.completions.create(request).then(() => undefined, (e: unknown) => e))
+          return yield* Effect.promise(() =>
+            client.chat.completions.create(request).then(() => undefined, (e: unknown) => e)
+          )
         })
       expect(yield* failure({ error_rate: 1 })).toBeInstanceOf(OpenAI.InternalServerError)
       expect(yield* failure({ error_rate: 1, status: 401 })).toBeInstanceOf(OpenAI.AuthenticationError)
@@ -90,7 +99,9 @@ describe("the official client", () => {
         )
       const long = yield* failure({ model: "gpt-4o", messages: [{ role: "user", content: "word ".repeat(110_000) }] })
       expect(long instanceof OpenAI.BadRequestError && long.code).toBe("context_length_exceeded")
-      for (const body of [{ model: "gpt-4o", messages: [] }, { messages }, { model: "m", messages: [{ role: "cat" }] }]) {
+      for (
+        const body of [{ model: "gpt-4o", messages: [] }, { messages }, { model: "m", messages: [{ role: "cat" }] }]
+      ) {
         expect(yield* failure(body)).toBeInstanceOf(OpenAI.BadRequestError)
       }
       const cut = yield* Effect.promise(() => client.chat.completions.create({ ...request, max_completion_tokens: 4 }))
@@ -128,8 +139,10 @@ describe("faults at random", () => {
       const statuses = (seed: number) =>
         Effect.gen(function*() {
           const { client } = yield* setUp({ error_rate: 0.5 })
-          return yield* Effect.forEach(Array.from({ length: 40 }), () =>
-            Effect.promise(() => client.chat.completions.create(request).then(() => 200, () => 500)))
+          return yield* Effect.forEach(
+            Array.from({ length: 40 }),
+            () => Effect.promise(() => client.chat.completions.create(request).then(() => 200, () => 500))
+          )
         }).pipe(Effect.provide(Simulator.layer({ seed })))
       const first = yield* statuses(1)
       expect(first).toContain(200)

@@ -44,7 +44,9 @@ describe("the faults of a provider", () => {
     const before = fates({ error_rate: 0.2 })
     const after = fates({ error_rate: 0.2, hang: 0.3 })
     expect(before.filter((tag) => tag === "Refuse").length).toBeGreaterThan(10)
-    expect(before.map((tag, at) => tag === "Refuse" ? at : -1)).toEqual(after.map((tag, at) => tag === "Refuse" ? at : -1))
+    expect(before.map((tag, at) => tag === "Refuse" ? at : -1)).toEqual(
+      after.map((tag, at) => tag === "Refuse" ? at : -1)
+    )
   })
 
   it("delay a reply by the latency and up to the jitter", () => {

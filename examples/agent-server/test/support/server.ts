@@ -52,9 +52,7 @@ const launch = (environment: Environment): Launched => {
   const said = { stdout: "", stderr: "" }
   child.stdout.setEncoding("utf8").on("data", (text: string) => said.stdout += text)
   child.stderr.setEncoding("utf8").on("data", (text: string) => said.stderr += text)
-  const ended = new Promise<Ended>((resolve) =>
-    child.on("close", (code, signal) => resolve({ code, signal, ...said }))
-  )
+  const ended = new Promise<Ended>((resolve) => child.on("close", (code, signal) => resolve({ code, signal, ...said })))
   return { child, said, ended }
 }
 
