@@ -42,13 +42,13 @@ export interface TurnReply {
 }
 
 /** Hears of a turn while it happens. */
-export interface TurnListener {
+interface TurnListener {
   readonly onThinking: Effect.Effect<void>
   readonly onDelta: (text: string) => Effect.Effect<void>
 }
 
 /** The session belongs to another agent. */
-export class WrongAgent extends Data.TaggedError("WrongAgent")<{
+class WrongAgent extends Data.TaggedError("WrongAgent")<{
   readonly sessionId: string
   readonly agent: string
 }> {}

@@ -25,7 +25,7 @@ export interface Answer {
 }
 
 /** The reply broke off after its beginning had been passed on, so it could not be asked for again. */
-export class ReplyCutShort extends Data.TaggedError("ReplyCutShort")<{ readonly cause: unknown }> {
+class ReplyCutShort extends Data.TaggedError("ReplyCutShort")<{ readonly cause: unknown }> {
   override readonly message = "The reply broke off";
 
   [Failure.symbol](): Failure.Info {
@@ -34,7 +34,7 @@ export class ReplyCutShort extends Data.TaggedError("ReplyCutShort")<{ readonly 
 }
 
 /** The model will not reply to this. */
-export class ReplyRefused extends Data.TaggedError("ReplyRefused") {
+class ReplyRefused extends Data.TaggedError("ReplyRefused") {
   override readonly message = "The provider's content policy refused the reply";
 
   [Failure.symbol](): Failure.Info {

@@ -5,7 +5,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 
 /** An agent, as a client sees it. */
-export const AgentSummary = Schema.Struct({
+const AgentSummary = Schema.Struct({
   name: Schema.String,
   description: Schema.String
 }).annotate({ identifier: "Agent" })

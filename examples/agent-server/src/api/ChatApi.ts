@@ -9,18 +9,18 @@ import * as Problems from "./Problems.ts"
 const isBlank = /^\s*$/
 
 /** What a client may say. How long it may be is a matter of configuration, and checked when it arrives. */
-export const Message = Schema.String.check(
+const Message = Schema.String.check(
   Schema.makeFilter((text) => !isBlank.test(text), { message: "must not be empty" }),
   Schema.makeFilter((text) => text.isWellFormed(), { message: "must be well-formed Unicode" })
 )
 
 /** The id that the server gave a session. */
-export const SessionId = Schema.String.check(
+const SessionId = Schema.String.check(
   Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/, { message: "must be a session id that this server gave out" })
 )
 
 /** What a client says to an agent. `null` is the same as leaving a member out. */
-export const ChatRequest = Schema.Struct({
+const ChatRequest = Schema.Struct({
   message: Message.annotate({ description: "At most MAX_MESSAGE_CHARS characters" }),
   session_id: Schema.optionalKey(Schema.NullOr(SessionId)).annotate({
     description: "The session to go on with; without it a new one begins"
@@ -31,7 +31,7 @@ export const ChatRequest = Schema.Struct({
 }).annotate({ identifier: "ChatRequest" })
 
 /** What a reply took. The cost is `null` where the model's price is not known. */
-export const Usage = Schema.Struct({
+const Usage = Schema.Struct({
   prompt_tokens: Schema.Int,
   completion_tokens: Schema.Int,
   total_tokens: Schema.Int,
@@ -79,16 +79,16 @@ const event = <const Name extends string, Data extends Schema.Constraint>(name: 
   Schema.Struct({ event: Schema.tag(name), data: Schema.fromJsonString(data) })
 
 /** The agent has begun with a part of its work. */
-export const StepEvent = event("step", Schema.Struct({ step: Schema.Literals(["Thinking", "Answering"]) }))
+const StepEvent = event("step", Schema.Struct({ step: Schema.Literals(["Thinking", "Answering"]) }))
 
 /** The next bit of the reply. */
-export const DeltaEvent = event("delta", Schema.Struct({ text: Schema.String }))
+const DeltaEvent = event("delta", Schema.Struct({ text: Schema.String }))
 
 /** The reply is complete and stored. The last event of a turn that succeeded. */
-export const DoneEvent = event("done", ChatReply)
+const DoneEvent = event("done", ChatReply)
 
 /** The turn failed, and nothing of it is stored. The last event of a turn that failed. */
-export const ErrorEvent = event("error", TurnProblem)
+const ErrorEvent = event("error", TurnProblem)
 
 /** What a streamed reply consists of. */
 export const ChatEvent = Schema.Union([StepEvent, DeltaEvent, DoneEvent, ErrorEvent])

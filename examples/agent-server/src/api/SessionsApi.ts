@@ -8,7 +8,7 @@ import { Served } from "./ChatApi.ts"
 import * as Problems from "./Problems.ts"
 
 /** One message of a session. `served` says how a reply came about. */
-export const SessionMessage = Schema.Struct({
+const SessionMessage = Schema.Struct({
   role: Schema.Literals(["user", "assistant"]),
   content: Schema.String,
   at: Schema.String.annotate({ description: "When it was stored, ISO 8601 in UTC", format: "date-time" }),
@@ -16,7 +16,7 @@ export const SessionMessage = Schema.Struct({
 }).annotate({ identifier: "SessionMessage" })
 
 /** A session with all of its messages, oldest first. */
-export const Session = Schema.Struct({
+const Session = Schema.Struct({
   session_id: Schema.String,
   agent: Schema.String,
   messages: Schema.Array(SessionMessage)

@@ -15,7 +15,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 
-export const headerName = "x-request-id"
+const headerName = "x-request-id"
 
 /** The id of the request that is being served, or `undefined` outside of one. */
 export const RequestId: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
@@ -24,7 +24,7 @@ export const RequestId: Context.Reference<string | undefined> = Context.Referenc
 )
 
 /** Whether an inbound id can be taken over as it is. */
-export const isSane = (id: string | undefined): id is string => id !== undefined && /^[A-Za-z0-9._-]{1,128}$/.test(id)
+const isSane = (id: string | undefined): id is string => id !== undefined && /^[A-Za-z0-9._-]{1,128}$/.test(id)
 
 /** A new id: a UUID of version 4. */
 export const makeUnsafe = (): string => SecureRandom.uuidV4Unsafe()

@@ -34,12 +34,7 @@ export interface Options {
   readonly model: string
 }
 
-/** Provides the `LanguageModel` of one model at one endpoint. */
-export const layer = (options: Options): Layer.Layer<LanguageModel.LanguageModel, never, HttpClient.HttpClient> =>
-  Layer.effect(LanguageModel.LanguageModel, make(options))
-
-/** A `LanguageModel` for one model at one endpoint. */
-export const make = Effect.fnUntraced(function*(options: Options) {
+const make = Effect.fnUntraced(function*(options: Options) {
   const client = yield* HttpClient.HttpClient
   const withoutKey = redacting(options.apiKey)
   return yield* LanguageModel.make({
@@ -59,6 +54,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       )
   })
 })
+
+/** Provides the `LanguageModel` of one model at one endpoint. */
+export const layer = (options: Options): Layer.Layer<LanguageModel.LanguageModel, never, HttpClient.HttpClient> =>
+  Layer.effect(LanguageModel.LanguageModel, make(options))
 
 const failWith = (method: string) => <A, R>(self: Effect.Effect<A, AiError.AiErrorReason, R>) =>
   Effect.mapError(self, (reason) => AiError.make({ module: "OpenAiLanguageModel", method, reason }))

@@ -18,7 +18,7 @@ import * as Ledger from "./ledger.ts"
 import * as OpenAi from "./openai.ts"
 
 /** The simulated providers, the primary first. */
-export const names = ["llm-primary"] as const
+const names = ["llm-primary"] as const
 export type Name = (typeof names)[number]
 
 /** The faults of every provider. */

@@ -26,7 +26,7 @@ export interface Provider {
 }
 
 /** The largest prompt that the simulated models take, in tokens. */
-export const contextWindow = 128_000
+const contextWindow = 128_000
 
 /** Content may come as text or as a list of parts, of which the simulated models understand text. */
 const Content = Schema.Union([
