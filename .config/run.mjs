@@ -73,6 +73,9 @@ const become = (command, args, options = {}) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => signal === "SIGINT" && process.stdin.isTTY ? undefined : child.kill(signal))
   }
+  // npm ends the shell between it and this process, and leaves this process running.
+  const parent = process.ppid
+  setInterval(() => process.ppid === parent ? undefined : child.kill("SIGTERM"), 250).unref()
   child.on("error", (error) => fail(`${command} could not be started: ${error.message}.`))
   child.on("exit", (code, signal) => process.exit(signal === null ? code ?? 1 : 128 + constants.signals[signal]))
 }
