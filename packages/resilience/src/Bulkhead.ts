@@ -25,7 +25,7 @@
  * import { Effect } from "effect"
  * import { Bulkhead } from "effect-resilience"
  *
- * const call = Effect.succeed("an answer").pipe(Bulkhead.run)
+ * const call = Effect.succeed("an answer").pipe(Bulkhead.run())
  *
  * const layer = Bulkhead.layer({ name: "inventory", limit: 10, queue: 20, maxWait: "1 second" })
  * await Effect.runPromise(Effect.provide(call, layer)) // => "an answer"
@@ -171,9 +171,8 @@ export interface State {
 /**
  * A bound on the calls in flight.
  *
- * - `run`: runs an effect when it has a permit, or rejects it. Usable as `bulkhead.run(self, { priority: 1 })`,
- *   `self.pipe(bulkhead.run)` and `self.pipe(bulkhead.run({ priority: 1 }))`. Throws a `RangeError` when the priority is
- *   not a finite number.
+ * - `run`: runs an effect when it has a permit, or rejects it. Throws a `RangeError` when the priority is not a finite
+ *   number.
  * - `state`: how things stand.
  *
  * @category services
@@ -182,10 +181,10 @@ export interface State {
 export class Bulkhead extends Context.Service<Bulkhead, {
   readonly [TypeId]: TypeId
   readonly name: string
-  readonly run: {
-    (options: RunOptions): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | BulkheadRejected, R>
-    <A, E, R>(self: Effect.Effect<A, E, R>, options?: RunOptions): Effect.Effect<A, E | BulkheadRejected, R>
-  }
+  readonly run: <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options?: RunOptions
+  ) => Effect.Effect<A, E | BulkheadRejected, R>
   readonly state: Effect.Effect<State>
 }>()("effect-resilience/Bulkhead") {}
 
@@ -273,7 +272,7 @@ export const layerNoop: Layer.Layer<Bulkhead> = Layer.sync(Bulkhead, () => noop(
  * @since 0.1.0
  */
 export const run: {
-  (options: RunOptions): <A, E, R>(
+  (options?: RunOptions): <A, E, R>(
     self: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | BulkheadRejected, R | Bulkhead>
   <A, E, R>(
@@ -432,8 +431,7 @@ const guard = (settings: Settings): Bulkhead["Service"] => {
         () => {
           leave(fiber, ticket)
           return undefined
-        },
-        true
+        }
       )
     })
   }
@@ -512,7 +510,7 @@ const guard = (settings: Settings): Bulkhead["Service"] => {
   return {
     [TypeId]: TypeId,
     name,
-    run: dual((args) => Effect.isEffect(args[0]), run),
+    run,
     state: Effect.sync(() => ({ limit, inFlight: permits.inFlight, queue, queued: permits.queued }))
   }
 }
@@ -532,6 +530,6 @@ const wakeSoon = (fiber: AnyFiber, ticket: Ticket): void =>
 const noop = (name: string): Bulkhead["Service"] => ({
   [TypeId]: TypeId,
   name,
-  run: dual((args) => Effect.isEffect(args[0]), <A, E, R>(self: Effect.Effect<A, E, R>) => self),
+  run: (self) => self,
   state: Effect.succeed({ limit: Infinity, inFlight: 0, queue: 0, queued: 0 })
 })
