@@ -358,7 +358,7 @@ describe("BulkheadRejected", () => {
     Effect.gen(function*() {
       const json = yield* Schema.encodeEffect(Bulkhead.BulkheadRejected)(error)
       assert.deepStrictEqual(json, { _tag: "BulkheadRejected", name: "test", reason: "Full", limit: 3, queue: 4 })
-      assert.deepStrictEqual(yield* Schema.decodeUnknownEffect(Bulkhead.BulkheadRejected)(json), error)
+      assert.deepStrictEqual(yield* Schema.decodeEffect(Bulkhead.BulkheadRejected)(json), error)
     }))
 })
 

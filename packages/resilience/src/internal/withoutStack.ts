@@ -1,7 +1,7 @@
 /** Building an error that is an answer, not an accident: where it was made says nothing, and finding out costs most. */
 
-/** V8 has it, the language has not. */
-const errors = Error as ErrorConstructor & { stackTraceLimit?: number | undefined }
+/** V8 has the property, the language has not; whether the types know it depends on who compiles this. */
+const errors: { stackTraceLimit?: number | undefined } = Error as object
 
 /** What `make` returns, with no stack captured for the errors in it. */
 export const withoutStack = <E extends Error>(make: () => E): E => {
