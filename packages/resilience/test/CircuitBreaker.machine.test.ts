@@ -29,8 +29,7 @@ const policies: ReadonlyArray<Policy> = CircuitHistory.settings.map((settings) =
   }
   return {
     trip: rest.length === 0 ? first! : { _tag: "AnyOf", rules: [first!, ...rest] },
-    openFor: settings.openFor[0]!,
-    firstOpenFor: settings.openFor[0]!,
+    openFor: settings.openFor,
     maxHint: settings.maxOpenFor,
     probes: settings.probes,
     needed: Math.max(1, Math.ceil(settings.probes * settings.required)),
@@ -57,10 +56,6 @@ const live = (history: typeof Shape.Type) => {
   const world: Machine.World = {
     now: () => model.now,
     random: () => chance,
-    openFor: (_, openings) => {
-      const { openFor } = CircuitHistory.settings[index]!
-      return openFor[Math.min(openings, openFor.length) - 1]!
-    },
     moved: (circuit, from) => moves.push(`${from} > ${circuit.state}`)
   }
   const running: Array<Running> = []

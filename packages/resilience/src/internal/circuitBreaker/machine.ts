@@ -9,7 +9,7 @@
  * its outcome changes nothing.
  */
 import type { CircuitState } from "../../Signal.ts"
-import type { Policy } from "./policy.ts"
+import { openFor, type Policy } from "./policy.ts"
 import * as Ramp from "./ramp.ts"
 import type { Trip } from "./trip.ts"
 import * as Windows from "./windows.ts"
@@ -32,7 +32,6 @@ export interface World {
   readonly now: () => number
   /** Uniform in `[0, 1)`. */
   readonly random: () => number
-  readonly openFor: (policy: Policy, openings: number) => number
   readonly moved: (circuit: Circuit, from: CircuitState, reason: Reason) => void
 }
 
@@ -48,6 +47,8 @@ const noProbes: Array<Probe> = []
 /** The state of one circuit. Changed by the steps below and by nobody else. */
 export class Circuit {
   readonly key: string
+  /** Set by whoever looks the circuit up, cleared by whoever wants to know which ones nobody does. */
+  used = true
   state: CircuitState = "Closed"
   generation = 0
   /** The last permit that was given out. */
@@ -97,7 +98,7 @@ const admitElse = (policy: Policy, circuit: Circuit, world: World): number => {
     case "Closed":
       return admitClosed(policy, circuit, world)
     case "Recovering":
-      return world.random() < fraction(policy, circuit, now) ? admitClosed(policy, circuit, world) : refused
+      return world.random() < admitted(policy, circuit, now) ? admitClosed(policy, circuit, world) : refused
     case "Open":
       if (now < circuit.openUntil) return refused
       halfOpen(circuit, world, "open time over")
@@ -236,7 +237,7 @@ export const retryAfter = (policy: Policy, circuit: Circuit, world: World): numb
       return policy.ramp === undefined ? 0 : Math.max(0, Ramp.at(policy.ramp, elapsed).next - elapsed)
     }
     case "ForcedOpen":
-      return policy.firstOpenFor
+      return openFor(policy, 1)
     case "HalfOpen":
     case "Closed":
       return Math.min(soon, policy.deadline)
@@ -248,14 +249,25 @@ export const retryAfter = (policy: Policy, circuit: Circuit, world: World): numb
 /** A probe, or a full house, is over in the time of a call: nobody knows how long that is. */
 const soon = 1000
 
-/** The share of calls that is let through, where that is neither none nor all. */
-export const fraction = (policy: Policy, circuit: Circuit, now: number): number =>
-  policy.ramp === undefined ? 1 : Ramp.at(policy.ramp, now - circuit.recoveringSince).fraction
+/** The fraction of the calls that is let through now: 0, 1, or between them while the circuit recovers. */
+export const admitted = (policy: Policy, circuit: Circuit, now: number): number => {
+  switch (circuit.state) {
+    case "Closed":
+    case "ForcedClosed":
+      return 1
+    case "Recovering":
+      return policy.ramp === undefined ? 1 : Ramp.at(policy.ramp, now - circuit.recoveringSince).fraction
+    case "Open":
+    case "HalfOpen":
+    case "ForcedOpen":
+      return 0
+  }
+}
 
 const open = (policy: Policy, circuit: Circuit, world: World, reason: Reason, at: number, hint: number): void => {
   if (circuit.state !== "HalfOpen" && at >= circuit.forgetAt) circuit.openings = 0
   circuit.openings++
-  circuit.openedFor = Math.max(world.openFor(policy, circuit.openings), Math.min(hint, policy.maxHint))
+  circuit.openedFor = Math.max(openFor(policy, circuit.openings), Math.min(hint, policy.maxHint))
   circuit.openUntil = at + circuit.openedFor
   startAfresh(circuit)
   move(circuit, "Open", reason, world)

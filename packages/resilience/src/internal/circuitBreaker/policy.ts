@@ -1,14 +1,11 @@
-/** What the machine needs to know of a breaker's options: numbers in milliseconds, checked. */
-import type * as Schedule from "effect/Schedule"
+/** What the machine needs to know of a breaker's options: checked, in milliseconds, and nothing but data. */
 import type { Ramp } from "./ramp.ts"
 import type { Trip } from "./trip.ts"
 
 export interface Policy {
   readonly trip: Trip
-  /** How long an opening lasts, in milliseconds, or a schedule whose `n`-th delay is that of the `n`-th in a row. */
-  readonly openFor: number | Schedule.Schedule<unknown, number>
-  /** How long the first opening in a row lasts. */
-  readonly firstOpenFor: number
+  /** How long each opening in a row lasts, in milliseconds; the last one repeats. Not empty. */
+  readonly openFor: ReadonlyArray<number>
   /** No `Retry-After` opens a circuit for longer. */
   readonly maxHint: number
   /** Probes of one half-open round. */
@@ -25,3 +22,7 @@ export interface Policy {
   /** The shortest time that a rule calls slow; `Infinity` when none asks. */
   readonly slowerThan: number
 }
+
+/** How long the `n`-th opening in a row lasts, counted from 1. */
+export const openFor = (policy: Policy, openings: number): number =>
+  policy.openFor[Math.min(openings, policy.openFor.length) - 1] ?? 0
