@@ -47,14 +47,28 @@ export const layerCore = (options: Options): Layer.Layer<Core.CircuitBreaker, ne
 /** As Effect's has it: whatever fails is the dependency's fault. */
 const everyFailure = (exit: Exit.Exit<unknown, unknown>): Outcome => exit._tag === "Success" ? success : failure()
 
-const rejection = (_: string, key: string, retryAfterMillis: number, state: CircuitState): Core.CircuitBreakerError =>
-  stackless(Core.CircuitBreakerError, {
-    _tag: "CircuitBreakerError",
-    [Core.ErrorTypeId]: Core.ErrorTypeId,
-    reason: state === "HalfOpen"
-      ? stackless(Core.CircuitHalfOpen, { _tag: "CircuitHalfOpen", key })
-      : stackless(Core.CircuitOpen, { _tag: "CircuitOpen", key, retryAfter: Duration.millis(retryAfterMillis) })
-  })
+const rejection = (_: string, key: string, retryAfterMillis: number, state: CircuitState): Core.CircuitBreakerError => {
+  const error = stackless(Core.CircuitBreakerError)
+  error._tag = "CircuitBreakerError"
+  error[Core.ErrorTypeId] = Core.ErrorTypeId
+  error.reason = state === "HalfOpen" ? halfOpen(key) : open(key, retryAfterMillis)
+  return error
+}
+
+const open = (key: string, retryAfterMillis: number): Core.CircuitOpen => {
+  const reason = stackless(Core.CircuitOpen)
+  reason._tag = "CircuitOpen"
+  reason.key = key
+  reason.retryAfter = Duration.millis(retryAfterMillis)
+  return reason
+}
+
+const halfOpen = (key: string): Core.CircuitHalfOpen => {
+  const reason = stackless(Core.CircuitHalfOpen)
+  reason._tag = "CircuitHalfOpen"
+  reason.key = key
+  return reason
+}
 
 const storeError = (error: CircuitStoreError): Core.CircuitBreakerError =>
   new Core.CircuitBreakerError({

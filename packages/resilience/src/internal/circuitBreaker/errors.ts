@@ -79,17 +79,23 @@ export class CircuitStoreError
 const Stacks = Error as ErrorConstructor & { stackTraceLimit?: number | undefined }
 const canLimit = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")?.writable === true
 
-/** An error of a class that has no stack trace, and for which no constructor of that class ran. */
-export const stackless = <A extends Error>(Class: new(...args: Array<never>) => A, fields: Own<A>): A => {
+/** An error of a class that has no stack trace, and for which no constructor of that class ran. Its fields are to be set. */
+export const stackless = <A extends Error>(Class: new(...args: Array<never>) => A): Fields<A> => {
   const limit = Stacks.stackTraceLimit
   if (canLimit) Stacks.stackTraceLimit = 0
   const error = Reflect.construct(Error, [], Class) as A
   if (canLimit) Stacks.stackTraceLimit = limit
-  return Object.assign(error, fields)
+  return error
 }
 
-/** The fields of an error that are not on its prototype. */
-type Own<A> = { readonly [K in keyof A]?: A[K] }
+type Fields<A> = { -readonly [K in keyof A]: A[K] }
 
-export const circuitOpen = (name: string, key: string, retryAfterMillis: number, state: CircuitState): CircuitOpen =>
-  stackless(CircuitOpen, { _tag: "CircuitOpen", name, key, retryAfter: Duration.millis(retryAfterMillis), state })
+export const circuitOpen = (name: string, key: string, retryAfterMillis: number, state: CircuitState): CircuitOpen => {
+  const error = stackless(CircuitOpen)
+  error._tag = "CircuitOpen"
+  error.name = name
+  error.key = key
+  error.retryAfter = Duration.millis(retryAfterMillis)
+  error.state = state
+  return error
+}

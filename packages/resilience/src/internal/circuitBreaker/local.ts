@@ -42,8 +42,9 @@ export class LocalGuard<X> implements Guard<X> {
       if (setup.watch !== undefined) setup.watch(key)
       const circuit = registry.get(key, setup.policy, world.now)
       // A rejection holds nothing that would have to be given back.
-      if (circuit.state === "Open" && !setup.shadow && world.now() < circuit.openUntil) {
-        return this.reject(fiber, circuit)
+      if (circuit.state === "Open" && !setup.shadow) {
+        const now = world.now()
+        if (now < circuit.openUntil) return this.reject(fiber, circuit, now)
       }
       let permit = Machine.refused
       let heard = false
@@ -54,8 +55,10 @@ export class LocalGuard<X> implements Guard<X> {
         permit = Machine.admit(setup.policy, circuit, world)
         this.tellMoves(fiber)
         if (permit === Machine.refused) {
-          if (!setup.shadow) return this.reject(fiber, circuit)
-          this.tellRejection(fiber, circuit)
+          world.fiber = fiber
+          const now = world.now()
+          if (!setup.shadow) return this.reject(fiber, circuit, now)
+          this.tellRejection(fiber, circuit, now)
           return self
         }
         heard = Signal.isHeardUnsafe(fiber)
@@ -78,24 +81,21 @@ export class LocalGuard<X> implements Guard<X> {
       }
       return Effect.onExitPrimitive(
         admitted,
-        (exit) => permit === Machine.refused ? undefined : settleWith(fiber, exit, classify ?? setup.classify, settle),
-        // There is nothing to protect where the end is settled at once.
-        classify === undefined
+        (exit) => permit === Machine.refused ? undefined : settleWith(fiber, exit, classify ?? setup.classify, settle)
       )
     })
   }
 
-  private reject(fiber: AnyFiber, circuit: Machine.Circuit): Effect.Effect<never, X> {
+  private reject(fiber: AnyFiber, circuit: Machine.Circuit, now: number): Effect.Effect<never, X> {
     const { name, rejection } = this.setup
-    const millis = this.tellRejection(fiber, circuit)
+    const millis = this.tellRejection(fiber, circuit, now)
     return Effect.fail(rejection(name, circuit.key, millis, circuit.state))
   }
 
   /** Gives the wait that it tells: rounded up, so that who waits as long is not a fraction of a millisecond early. */
-  private tellRejection(fiber: AnyFiber, circuit: Machine.Circuit): number {
+  private tellRejection(fiber: AnyFiber, circuit: Machine.Circuit, now: number): number {
     const { policy, shadow } = this.setup
-    this.world.fiber = fiber
-    const millis = Math.ceil(Machine.retryAfter(policy, circuit, this.world))
+    const millis = Math.ceil(Machine.retryAfter(policy, circuit, now))
     if (Signal.isHeardUnsafe(fiber)) {
       this.observers.rejected(fiber, circuit.key, circuit.state, Duration.millis(millis), shadow)
     }

@@ -228,12 +228,12 @@ export const health = (policy: Policy, circuit: Circuit, healthy: boolean, world
 }
 
 /** How long a caller that was refused may as well wait, in milliseconds. An estimate, except of an open circuit. */
-export const retryAfter = (policy: Policy, circuit: Circuit, world: World): number => {
+export const retryAfter = (policy: Policy, circuit: Circuit, now: number): number => {
   switch (circuit.state) {
     case "Open":
-      return Math.max(0, circuit.openUntil - world.now())
+      return Math.max(0, circuit.openUntil - now)
     case "Recovering": {
-      const elapsed = world.now() - circuit.recoveringSince
+      const elapsed = now - circuit.recoveringSince
       return policy.ramp === undefined ? 0 : Math.max(0, Ramp.at(policy.ramp, elapsed).next - elapsed)
     }
     case "ForcedOpen":

@@ -86,7 +86,7 @@ export const snapshotOf = (
   return {
     key,
     state,
-    retryAfter: refuses ? Machine.retryAfter(policy, circuit, world) : 0,
+    retryAfter: refuses ? Machine.retryAfter(policy, circuit, world.now()) : 0,
     openings,
     inFlight,
     probing: probes.length,
@@ -112,7 +112,7 @@ const make = (registry: Registry): Circuits => {
         const permit = Machine.admit(policy, circuit, { now: world.now, moved: world.moved, random: () => chance })
         const moves = world.taken()
         if (permit === Machine.refused) {
-          const retryAfter = Machine.retryAfter(policy, circuit, world)
+          const retryAfter = Machine.retryAfter(policy, circuit, world.now())
           return { _tag: "Refused", state: circuit.state, retryAfter, moves }
         }
         const name = `${permit}:${++lastPermit}`
