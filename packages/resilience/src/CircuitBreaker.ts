@@ -55,6 +55,7 @@ import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as CoreCircuitBreaker from "effect/persistence/CircuitBreaker"
 import * as Predicate from "effect/Predicate"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Engine from "./internal/circuitBreaker/breaker.ts"
@@ -63,6 +64,7 @@ import { type CircuitOpen, CircuitOpenTypeId, type CircuitStoreError } from "./i
 import * as Memory from "./internal/circuitBreaker/memory.ts"
 import type { Options, Tuning } from "./internal/circuitBreaker/options.ts"
 import * as Outcomes from "./internal/circuitBreaker/outcome.ts"
+import * as Ramps from "./internal/circuitBreaker/ramp.ts"
 import * as Services from "./internal/circuitBreaker/service.ts"
 import type { CircuitBreakerStore, Snapshot } from "./internal/circuitBreaker/store.ts"
 import * as Trips from "./internal/circuitBreaker/trip.ts"
@@ -208,6 +210,16 @@ export const anyOf: (first: Trips.Trip, ...rest: ReadonlyArray<Trips.Trip>) => T
  * @since 0.1.0
  */
 export const calls: (count: number) => Trips.CallsWindow = Trips.calls
+
+/**
+ * A `recovery`: each of the fractions of the calls for as long as `every`, and then all.
+ *
+ * Throws a `RangeError` for a fraction that is not from 0 to 1, and for a time that is not above zero.
+ *
+ * @category recovery
+ * @since 0.1.0
+ */
+export const ramp: (fractions: ReadonlyArray<number>, every: Duration.Input) => Schedule.Schedule<number> = Ramps.ramp
 
 /**
  * The dependency is well.

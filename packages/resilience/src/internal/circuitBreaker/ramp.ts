@@ -1,6 +1,9 @@
 /** How a recovered circuit takes up its load again: a `Schedule` of fractions, run once into a table. */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Schedule from "effect/Schedule"
+import * as Schedule from "effect/Schedule"
+import { numberBetween, positiveMillis } from "../options.ts"
 import { table } from "./table.ts"
 
 export interface Ramp {
@@ -8,6 +11,19 @@ export interface Ramp {
   readonly steps: ReadonlyArray<{ readonly at: number; readonly fraction: number }>
   /** When the circuit counts as closed again. */
   readonly millis: number
+}
+
+/** Each of the fractions for as long as `every`. */
+export const ramp = (fractions: ReadonlyArray<number>, every: Duration.Input): Schedule.Schedule<number> => {
+  for (const fraction of fractions) numberBetween("fraction", fraction, 0, 1)
+  const wait = Duration.millis(positiveMillis("every", every))
+  return Schedule.fromStep(Effect.sync(() => {
+    let steps = 0
+    return () => {
+      const fraction = fractions[steps++]
+      return fraction === undefined ? Cause.done(1) : Effect.succeed<[number, Duration.Duration]>([fraction, wait])
+    }
+  }))
 }
 
 /** Each output is the fraction until the next; the ramp ends with the schedule, or where it reaches 1. */
