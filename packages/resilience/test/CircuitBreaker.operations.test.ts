@@ -1,9 +1,9 @@
 /** What limits, recovers, reconfigures, forces and watches a circuit. */
 import { assert, describe, it } from "@effect/vitest"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
-import * as Context from "effect/Context"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -181,7 +181,9 @@ describe("reconfigure", () => {
     Effect.gen(function*() {
       const rate = (window: number) =>
         CircuitBreaker.failureRate({ threshold: 1, window: CircuitBreaker.calls(window), minimumCalls: 1 })
-      const breaker = yield* make({ trip: CircuitBreaker.failureRate({ threshold: 1, window: CircuitBreaker.calls(6) }) })
+      const breaker = yield* make({
+        trip: CircuitBreaker.failureRate({ threshold: 1, window: CircuitBreaker.calls(6) })
+      })
       const rules = Effect.map(breaker.metrics(), ({ rules }) => rules.map(({ bad, calls }) => `${bad} of ${calls}`))
       yield* failing(breaker, 2)
       yield* succeeding(breaker, 3)
@@ -308,7 +310,9 @@ describe("the operator", () => {
 
   it.effect("sees every circuit", () =>
     Effect.gen(function*() {
-      const breaker = yield* make({ trip: CircuitBreaker.failureRate({ window: CircuitBreaker.calls(4), minimumCalls: 2 }) })
+      const breaker = yield* make({
+        trip: CircuitBreaker.failureRate({ window: CircuitBreaker.calls(4), minimumCalls: 2 })
+      })
       yield* succeeding(breaker, 3, { key: "a" })
       yield* failing(breaker, 1, { key: "a" })
       yield* breaker.forceOpen("b")
@@ -373,7 +377,10 @@ describe("health", () => {
         const breaker = yield* make({
           capacity: 3,
           health: () =>
-            Stream.never.pipe(Stream.onStart(Effect.sync(() => listening++)), Stream.ensuring(Effect.sync(() => listening--)))
+            Stream.never.pipe(
+              Stream.onStart(Effect.sync(() => listening++)),
+              Stream.ensuring(Effect.sync(() => listening--))
+            )
         })
         for (let i = 0; i < 10; i++) yield* succeeding(breaker, 2, { key: `${i}` })
         yield* TestClock.adjust(0)

@@ -370,9 +370,10 @@ describe("what counts", () => {
         assert.isTrue(probe.ran)
         const exit = yield* ending === "succeeds" ? probe.succeed : probe.fail()
         assert.isTrue(
-          Exit.isFailure(exit) && exit.cause.reasons.some((reason) =>
-            Cause.isDieReason(reason) && (reason.defect as Error).message === "classifier"
-          )
+          Exit.isFailure(exit) &&
+            exit.cause.reasons.some((reason) =>
+              Cause.isDieReason(reason) && (reason.defect as Error).message === "classifier"
+            )
         )
         const { inFlight, probing, state } = yield* breaker.metrics()
         assert.deepStrictEqual({ inFlight, probing, state }, { inFlight: 0, probing: 0, state: "HalfOpen" })

@@ -124,7 +124,10 @@ describe("options out of their range", () => {
     [() => calls(0), /^calls must be a positive integer, got 0$/],
     [() => failureRate({ threshold: 1.1, window: calls(5) }), /^threshold must be a number from 0 to 1, got 1.1$/],
     [() => failureRate({ threshold: NaN, window: calls(5) }), /^threshold must be/],
-    [() => failureRate({ window: calls(5), minimumCalls: 6 }), /^minimumCalls must be at most the window's 5 calls, got 6$/],
+    [
+      () => failureRate({ window: calls(5), minimumCalls: 6 }),
+      /^minimumCalls must be at most the window's 5 calls, got 6$/
+    ],
     [() => failureRate({ window: "0 seconds" }), /^window must be a finite duration above zero/],
     [
       () => slowCallRate({ threshold: 0.5, slowerThan: "soon" as never, window: calls(5) }),

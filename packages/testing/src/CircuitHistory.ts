@@ -125,7 +125,9 @@ const forms: ReadonlyArray<Omit<Settings, "rules">> = [
  * @category settings
  * @since 0.1.0
  */
-export const settings: ReadonlyArray<Settings> = rules.flatMap((rules) => forms.map((form) => ({ ...form, rules })))
+export const settings: ReadonlyArray<Settings> = rules.flatMap((rules) =>
+  forms.map((form) => Object.assign({ rules }, form))
+)
 
 /**
  * A history: the index of its first {@link settings}, and up to `length` events.

@@ -52,7 +52,8 @@ export const failing = (
   breaker: CircuitBreaker.Breaker,
   count: number,
   options: { readonly key?: string; readonly error?: Fault } = {}
-) => Effect.replicateEffect(Effect.exit(breaker.protect(Effect.fail(options.error ?? fault("Transient")), options)), count)
+) =>
+  Effect.replicateEffect(Effect.exit(breaker.protect(Effect.fail(options.error ?? fault("Transient")), options)), count)
 
 /** Calls that succeed at once, one after the other. */
 export const succeeding = (breaker: CircuitBreaker.Breaker, count: number, options?: { readonly key?: string }) =>
@@ -66,7 +67,9 @@ export const isLetThrough = (breaker: CircuitBreaker.Breaker, options?: { readon
 export const listening = () => {
   const signals: Array<Signal.Signal> = []
   const moves = () =>
-    signals.flatMap((signal) => signal._tag === "CircuitTransition" ? [`${signal.from} > ${signal.to}: ${signal.reason}`] : [])
+    signals.flatMap((signal) =>
+      signal._tag === "CircuitTransition" ? [`${signal.from} > ${signal.to}: ${signal.reason}`] : []
+    )
   const count = (tag: Signal.Signal["_tag"]) => signals.filter((signal) => signal._tag === tag).length
   return { signals, moves, count, layer: Signal.layer((signal) => signals.push(signal)) }
 }

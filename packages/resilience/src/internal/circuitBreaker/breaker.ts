@@ -119,9 +119,12 @@ const watching = Effect.fnUntraced(function*<E>(
   const run = yield* FiberMap.runtime(fibers)<never>()
   const watched = new Set<string>()
   const listen = (key: string) =>
-    Stream.runForEach(health(key), (healthy) =>
-      Effect.catch(command(key, healthy ? "healthy" : "unhealthy"), (error) =>
-        report("A circuit breaker could not tell its store of a change of health", error)))
+    Stream.runForEach(
+      health(key),
+      (healthy) =>
+        Effect.catch(command(key, healthy ? "healthy" : "unhealthy"), (error) =>
+          report("A circuit breaker could not tell its store of a change of health", error))
+    )
   return (key: string) => {
     if (watched.has(key)) return
     watched.add(key)

@@ -91,7 +91,10 @@ export const snapshotOf = (
     inFlight,
     probing: probes.length,
     admitted: circuit === undefined ? 1 : Machine.admitted(policy, circuit, world.now()),
-    rules: window.tallies(world.now).map((tally) => ({ ...tally, rate: tally.calls === 0 ? 0 : tally.bad / tally.calls }))
+    rules: window.tallies(world.now).map((tally) => ({
+      ...tally,
+      rate: tally.calls === 0 ? 0 : tally.bad / tally.calls
+    }))
   }
 }
 
