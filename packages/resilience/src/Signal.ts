@@ -36,7 +36,7 @@ import { CurrentRegistry, type OnListenerError, type Registry, registryFor } fro
 /**
  * A circuit went from one state to another.
  *
- * `openFor` is how long it stays open, present when `to` is `"Open"`.
+ * When `to` is `"Open"`, `openFor` is how long it stays open, and `openings` the how manieth opening in a row it is.
  *
  * @category models
  * @since 0.1.0
@@ -49,6 +49,7 @@ export interface CircuitTransition {
   readonly to: CircuitState
   readonly reason: string
   readonly openFor?: Duration.Duration | undefined
+  readonly openings?: number | undefined
 }
 
 /**
