@@ -54,6 +54,7 @@ import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as CoreCircuitBreaker from "effect/persistence/CircuitBreaker"
+import type * as Redis from "effect/persistence/Redis"
 import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -65,6 +66,8 @@ import * as Memory from "./internal/circuitBreaker/memory.ts"
 import type { Options, Tuning } from "./internal/circuitBreaker/options.ts"
 import * as Outcomes from "./internal/circuitBreaker/outcome.ts"
 import * as Ramps from "./internal/circuitBreaker/ramp.ts"
+import * as RedisStore from "./internal/circuitBreaker/redisStore.ts"
+import type { RedisOptions } from "./internal/circuitBreaker/redisStore.ts"
 import * as Services from "./internal/circuitBreaker/service.ts"
 import type { CircuitBreakerStore, Snapshot } from "./internal/circuitBreaker/store.ts"
 import * as Trips from "./internal/circuitBreaker/trip.ts"
@@ -75,6 +78,7 @@ export { CircuitOpen, CircuitStoreError } from "./internal/circuitBreaker/errors
 export type { Options, Tuning } from "./internal/circuitBreaker/options.ts"
 export type { Outcome } from "./internal/circuitBreaker/outcome.ts"
 export type { Policy } from "./internal/circuitBreaker/policy.ts"
+export type { RedisOptions } from "./internal/circuitBreaker/redisStore.ts"
 export { CircuitBreakerStore } from "./internal/circuitBreaker/store.ts"
 export type { Admission, Circuits, Command, Move, Settlement, Snapshot } from "./internal/circuitBreaker/store.ts"
 export type { CallsWindow, RateOptions, Trip } from "./internal/circuitBreaker/trip.ts"
@@ -324,6 +328,33 @@ export const layerCore: (
  * @since 0.1.0
  */
 export const layerStoreMemory: Layer.Layer<CircuitBreakerStore> = Memory.layerStoreMemory
+
+/**
+ * Keeps circuits in a Redis (7 or newer) that several processes share: they agree on each, by the clock of Redis.
+ *
+ * - A call costs two round trips, one to be let through and one to be counted.
+ * - A process that is gone gives back its probe's place, and its calls in flight, when their lease is over.
+ * - A circuit that nobody calls for its breaker's `idleTimeToLive` is forgotten; `capacity` does not apply.
+ * - While Redis does not answer in time, calls are decided by `onStoreError`; what they find out is not recorded.
+ *
+ * Throws a `RangeError` for an option out of its range.
+ *
+ * @category stores
+ * @since 0.1.0
+ */
+export const layerStoreRedis: (
+  options?: RedisOptions
+) => Layer.Layer<CircuitBreakerStore, never, Redis.Redis> = RedisStore.layerStoreRedis
+
+/**
+ * {@link layerStoreRedis} with its options from `Config`.
+ *
+ * @category stores
+ * @since 0.1.0
+ */
+export const layerStoreRedisConfig = (
+  options: Config.Wrap<RedisOptions>
+): Layer.Layer<CircuitBreakerStore, Config.ConfigError, Redis.Redis> => layerFromConfig(options, layerStoreRedis)
 
 /**
  * What {@link Service} gives: a service whose value is a record of breakers.

@@ -1,45 +1,11 @@
 /** The state machine alone, against the model on the blackboard. */
+import { policyOf } from "@effect-resilience/testing/CircuitBreakerStoreSuite"
 import * as CircuitHistory from "@effect-resilience/testing/CircuitHistory"
-import { type Call, CircuitModel, type Settings } from "@effect-resilience/testing/CircuitModel"
+import { type Call, CircuitModel } from "@effect-resilience/testing/CircuitModel"
 import { assert, describe, it } from "@effect/vitest"
 import * as Machine from "../src/internal/circuitBreaker/machine.ts"
-import type { Policy } from "../src/internal/circuitBreaker/policy.ts"
-import type { Rule } from "../src/internal/circuitBreaker/trip.ts"
 
-const ruleOf = (rule: Settings["rules"][number]): Rule => {
-  if (rule.kind === "consecutive") return { _tag: "Consecutive", failures: rule.failures }
-  const { minimumCalls, threshold, window } = rule
-  const common = {
-    threshold,
-    minimumCalls,
-    window: "last" in window ? { _tag: "Calls", calls: window.last } as const : { _tag: "Time", ...window } as const
-  }
-  return rule.kind === "failureRate"
-    ? { _tag: "FailureRate", ...common }
-    : { _tag: "SlowCallRate", slowerThan: rule.slowerThan, ...common }
-}
-
-const policies: ReadonlyArray<Policy> = CircuitHistory.settings.map((settings) => {
-  const [first, ...rest] = settings.rules.map(ruleOf)
-  const steps: Array<{ at: number; fraction: number }> = []
-  let millis = 0
-  for (const step of settings.recovery) {
-    steps.push({ at: millis, fraction: Math.max(step.fraction, steps.at(-1)?.fraction ?? 0) })
-    millis += step.millis
-  }
-  return {
-    trip: rest.length === 0 ? first! : { _tag: "AnyOf", rules: [first!, ...rest] },
-    openFor: settings.openFor,
-    maxHint: settings.maxOpenFor,
-    probes: settings.probes,
-    needed: Math.max(1, Math.ceil(settings.probes * settings.required)),
-    deadline: settings.deadline,
-    onDeadline: settings.onDeadline,
-    ramp: steps.length === 0 ? undefined : { steps, millis },
-    maxWhileUnhealthy: settings.maxWhileUnhealthy,
-    slowerThan: Math.min(...settings.rules.map((rule) => rule.kind === "slowCallRate" ? rule.slowerThan : Infinity))
-  }
-})
+const policies = CircuitHistory.settings.map(policyOf)
 
 interface Running {
   readonly permit: number

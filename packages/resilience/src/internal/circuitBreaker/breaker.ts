@@ -118,13 +118,11 @@ const watching = Effect.fnUntraced(function*<E>(
   const fibers = yield* FiberMap.make<string, void>()
   const run = yield* FiberMap.runtime(fibers)<never>()
   const watched = new Set<string>()
-  const listen = (key: string) =>
-    Stream.runForEach(
-      health(key),
-      (healthy) =>
-        Effect.catch(command(key, healthy ? "healthy" : "unhealthy"), (error) =>
-          report("A circuit breaker could not tell its store of a change of health", error))
+  const tell = (key: string, healthy: boolean) =>
+    command(key, healthy ? "healthy" : "unhealthy").pipe(
+      Effect.catch((error) => report("A circuit breaker could not tell its store of a change of health", error))
     )
+  const listen = (key: string) => Stream.runForEach(health(key), (healthy) => tell(key, healthy))
   return (key: string) => {
     if (watched.has(key)) return
     watched.add(key)

@@ -91,12 +91,11 @@ export const snapshotOf = (
     inFlight,
     probing: probes.length,
     admitted: circuit === undefined ? 1 : Machine.admitted(policy, circuit, world.now()),
-    rules: window.tallies(world.now).map((tally) => ({
-      ...tally,
-      rate: tally.calls === 0 ? 0 : tally.bad / tally.calls
-    }))
+    rules: window.tallies(world.now).map(({ bad, calls, rule }) => ({ rule, calls, bad, rate: rateOf(calls, bad) }))
   }
 }
+
+export const rateOf = (calls: number, bad: number): number => calls === 0 ? 0 : bad / calls
 
 const make = (registry: Registry): Circuits => {
   const world = new FiberWorld()
@@ -122,12 +121,16 @@ const make = (registry: Registry): Circuits => {
         running.set(name, circuit)
         return { _tag: "Admitted", permit: name, state: circuit.state, moves }
       }),
-    settle: (_, policy, { hint, millis, permit, verdict }) =>
+    settle: (key, policy, { hint, millis, permit, verdict }) =>
       step(() => {
         const circuit = running.get(permit)
-        if (circuit === undefined) return []
-        running.delete(permit)
-        Machine.settle(policy, circuit, Number.parseInt(permit), verdict, millis, hint, world)
+        const other = registry.peek(key)
+        if (circuit !== undefined) {
+          running.delete(permit)
+          Machine.settle(policy, circuit, Number.parseInt(permit), verdict, millis, hint, world)
+        } else if (other !== undefined) {
+          Machine.reconfigure(policy, other, world)
+        }
         return world.taken()
       }),
     command: (key, policy, command) =>

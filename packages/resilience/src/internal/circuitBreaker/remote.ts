@@ -4,18 +4,15 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as References from "effect/References"
+import type { CircuitState } from "../../Signal.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import type { Classify, Guard, Setup } from "./guard.ts"
 import { settleWith } from "./local.ts"
 import type { Observers } from "./observers.ts"
 import { hintOf, type Outcome, verdictOf } from "./outcome.ts"
-import type { Admission, Circuits, Move } from "./store.ts"
+import type { Circuits, Move } from "./store.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
-type Refused = Extract<Admission, { readonly _tag: "Refused" }>
-
-/** Nobody knows when a store that does not answer will: not at once. */
-const storeRetryAfter = 1000
 
 export class RemoteGuard<X> implements Guard<X> {
   private readonly setup: Setup<X>
@@ -48,13 +45,11 @@ export class RemoteGuard<X> implements Guard<X> {
                 return this.admitted(fiber, restore(self), key, admission.permit, classify)
               case "Refused":
                 this.tellMoves(fiber, key, admission.moves)
-                return this.refused(fiber, restore(self), key, admission)
-              case "Unavailable": {
-                const decided: Effect.Effect<A, E | X, R> = admission.mode === "closed"
+                return this.refused(fiber, restore(self), key, admission.state, admission.retryAfter)
+              case "Unavailable":
+                return admission.mode === "closed"
                   ? restore(self)
-                  : this.refused(fiber, restore(self), key, { ...unavailable, moves: [] })
-                return Effect.andThen(report("A circuit breaker could not ask its store", admission.error), decided)
-              }
+                  : this.refused(fiber, restore(self), key, "Open", admission.retryAfter)
             }
           }
         )
@@ -91,7 +86,8 @@ export class RemoteGuard<X> implements Guard<X> {
     fiber: AnyFiber,
     self: Effect.Effect<A, E, R>,
     key: string,
-    { retryAfter, state }: Refused
+    state: CircuitState,
+    retryAfter: number
   ): Effect.Effect<A, E | X, R> {
     const { name, rejection, shadow } = this.setup
     const millis = Math.ceil(retryAfter)
@@ -103,8 +99,6 @@ export class RemoteGuard<X> implements Guard<X> {
     for (const move of moves) this.observers.moved(fiber, key, move)
   }
 }
-
-const unavailable: Refused = { _tag: "Refused", state: "Open", retryAfter: storeRetryAfter, moves: [] }
 
 /** An error that no caller is to hear of, at the level that the program keeps for those. */
 export const report = (message: string, error: unknown): Effect.Effect<void> =>

@@ -60,7 +60,7 @@ export interface Move {
  * - `Admitted`: it runs, and is settled with this permit.
  * - `Refused`: it does not.
  * - `Unavailable`: the store does not answer. `mode` is what it was told to do then: `"closed"` runs the call, which is
- *   not settled, `"open"` refuses it.
+ *   not settled, `"open"` refuses it, to be tried again after `retryAfter`.
  *
  * @category stores
  * @since 0.1.0
@@ -78,7 +78,7 @@ export type Admission =
     readonly retryAfter: number
     readonly moves: ReadonlyArray<Move>
   }
-  | { readonly _tag: "Unavailable"; readonly mode: "open" | "closed"; readonly error: CircuitStoreError }
+  | { readonly _tag: "Unavailable"; readonly mode: "open" | "closed"; readonly retryAfter: number }
 
 /**
  * How a call ended. `millis` is how long it took, `hint` the wait that the dependency asked for, zero for none.
@@ -105,8 +105,11 @@ export type Command = "forceOpen" | "forceClose" | "release" | "reset" | "health
  * The circuits of one breaker. Each operation is atomic, and reads the time inside the store.
  *
  * - `admit`: lets a call through or not. `chance` is in `[0, 1)` and decides where a recovering circuit lets some through.
- * - `settle`: counts a call that has ended. A permit that is not known any more changes nothing.
+ * - `settle`: counts a call that has ended. A permit that is not known any more counts for nothing.
  * - `read`, `list`: do not change anything.
+ *
+ * Each operation comes with the policy, which may be another one than before: what the old one's windows remember is
+ * taken over.
  *
  * `CircuitBreakerStoreSuite` of `@effect-resilience/testing` tells whether a store behaves.
  *

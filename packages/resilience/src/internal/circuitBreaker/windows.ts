@@ -172,8 +172,9 @@ class LastMillis implements Single {
     return [{ rule: this.rule._tag, calls: this.calls, bad: this.bad }]
   }
   takeOver(previous: Single, now: Now): void {
-    if (!(previous instanceof LastMillis) || previous.counts === undefined) return
-    const { bucketMillis, buckets, counts, newest } = previous
+    if (!(previous instanceof LastMillis)) return
+    const counts = previous.advance(previous.indexAt(now))
+    const { bucketMillis, buckets, newest } = previous
     for (let index = newest - buckets + 1; index <= newest; index++) {
       const at = slot(index, buckets)
       // The end of the part: what one window counts as recent, the next does not count as older than it was.
