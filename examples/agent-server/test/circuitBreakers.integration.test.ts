@@ -19,7 +19,12 @@ describe("a provider that is down", () => {
   it.live("is left alone after five calls in a row have failed for good, and the client is told when to come back", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error" })
-      expect(yield* circuit(server)).toMatchObject({ name: "llm-primary", key: "default", state: "Closed", in_flight: 0 })
+      expect(yield* circuit(server)).toMatchObject({
+        name: "llm-primary",
+        key: "default",
+        state: "Closed",
+        in_flight: 0
+      })
       yield* setFaults(server, { down: true })
       const failed = yield* Effect.forEach(
         Array.from({ length: 5 }, (_, call) => call),
@@ -92,14 +97,20 @@ describe("/admin/circuit-breakers", () => {
       const problem = (path: string, init: RequestInit) =>
         Effect.map(request(server, path, init), (reply) => [reply.status, json(reply).code])
       expect(yield* problem("/admin/circuit-breakers", {})).toEqual([401, "unauthorized"])
-      expect(yield* problem("/admin/circuit-breakers/llm-primary/open", { method: "POST" })).toEqual([401, "unauthorized"])
+      expect(yield* problem("/admin/circuit-breakers/llm-primary/open", { method: "POST" })).toEqual([
+        401,
+        "unauthorized"
+      ])
       const wrong = { "x-api-key": "wrong" }
       expect(yield* problem("/admin/circuit-breakers", { headers: wrong })).toEqual([403, "forbidden"])
       const post = { method: "POST", headers: admin }
       expect(yield* problem("/admin/circuit-breakers/nobody/open", post)).toEqual([404, "circuit_breaker_not_found"])
       expect(yield* problem("/admin/circuit-breakers/llm-primary/explode", post)).toEqual([404, "route_not_found"])
       for (const key of ["", "%00", "%0a", "x".repeat(257)]) {
-        expect(yield* problem(`/admin/circuit-breakers/llm-primary/open?key=${key}`, post)).toEqual([400, "invalid_request"])
+        expect(yield* problem(`/admin/circuit-breakers/llm-primary/open?key=${key}`, post)).toEqual([
+          400,
+          "invalid_request"
+        ])
       }
       expect((yield* chat(server, { message: "hello" })).status).toBe(200)
     }).pipe(Effect.scoped))

@@ -76,18 +76,22 @@ describe("while the provider fails", () => {
       })
     }).pipe(Effect.scoped))
 
-  it.live("an outage, garbage and half a reply each get their problem, and then it goes on", () =>
-    Effect.gen(function*() {
-      const server = yield* startFresh({ LOG_LEVEL: "error" })
-      const problemUnder = problemOf(server)
-      for (const stream of [false, true]) {
-        for (const faults of [{ down: true }, { garbage: true }, { truncate_stream_at: 3 }]) {
-          const problem = yield* problemUnder(faults, stream)
-          expect([problem.status, problem.code]).toEqual([502, "bad_upstream"])
+  it.live(
+    "an outage, garbage and half a reply each get their problem, and then it goes on",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startFresh({ LOG_LEVEL: "error" })
+        const problemUnder = problemOf(server)
+        for (const stream of [false, true]) {
+          for (const faults of [{ down: true }, { garbage: true }, { truncate_stream_at: 3 }]) {
+            const problem = yield* problemUnder(faults, stream)
+            expect([problem.status, problem.code]).toEqual([502, "bad_upstream"])
+          }
+          expect((yield* chat(server, { message: "and now?", stream })).status).toBe(200)
         }
-        expect((yield* chat(server, { message: "and now?", stream })).status).toBe(200)
-      }
-    }).pipe(Effect.scoped), 60_000)
+      }).pipe(Effect.scoped),
+    60_000
+  )
 
   it.live("a hang is cut in time, and then it goes on", () =>
     Effect.gen(function*() {
