@@ -5,6 +5,7 @@
  */
 export * as Deadline from "./Deadline.ts"
 export * as Failure from "./Failure.ts"
+export * as Hedge from "./Hedge.ts"
 export * as Retry from "./Retry.ts"
 export * as RetryBudget from "./RetryBudget.ts"
 export * as Signal from "./Signal.ts"
