@@ -12,7 +12,8 @@ export class Call implements Rules {
   private readonly engine: Engine
   private readonly fiber: Fiber.Fiber<unknown, unknown>
   private readonly delayMillis: number
-  private readonly startedAt: number
+  /** When the wait for a hedge began. */
+  private waitingSince: number | undefined
   private outlivedDelay = false
 
   constructor(engine: Engine, fiber: Fiber.Fiber<unknown, unknown>) {
@@ -20,10 +21,10 @@ export class Call implements Rules {
     this.engine = engine
     this.fiber = fiber
     this.delayMillis = engine.delayMillis()
-    this.startedAt = engine.latencies === undefined ? 0 : monotonicMillis(fiber)
   }
 
   timer(launch: () => boolean): Effect.Effect<void> | undefined {
+    if (this.engine.latencies !== undefined) this.waitingSince = monotonicMillis(this.fiber)
     if (this.engine.schedule !== undefined) return launchBySchedule(this.engine.schedule, launch)
     return this.delayMillis === Infinity ? undefined : launchEvery(this.delayMillis, launch)
   }
@@ -35,9 +36,9 @@ export class Call implements Rules {
 
   primaryEnded(succeeded: boolean): void {
     const { latencies } = this.engine
-    if (latencies !== undefined && (succeeded || this.outlivedDelay)) {
-      latencies.record(monotonicMillis(this.fiber) - this.startedAt)
-    }
+    if (latencies === undefined || (!succeeded && !this.outlivedDelay)) return
+    // One that ended before anybody could wait took no time that a hedge could save.
+    latencies.record(this.waitingSince === undefined ? 0 : monotonicMillis(this.fiber) - this.waitingSince)
   }
 
   ended(winner: number | undefined, hedges: number, refused: boolean): void {

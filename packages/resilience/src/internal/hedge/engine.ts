@@ -21,7 +21,7 @@ export interface QuantileSettings {
 export class Engine {
   readonly settings: Settings
   readonly schedule: Schedule.Schedule<unknown, number> | undefined
-  /** Known only where the delay depends on them: reading the clock is not free. */
+  /** Kept only where the delay depends on them: reading the clock is not free. */
   readonly latencies: Latencies | undefined
   private readonly fixedMillis: number
   private readonly learnt: QuantileSettings | undefined
