@@ -3,5 +3,6 @@
  *
  * @since 0.1.0
  */
+export * as Faults from "./Faults.ts"
 export * as PostgresServer from "./PostgresServer.ts"
 export * as RedisServer from "./RedisServer.ts"
