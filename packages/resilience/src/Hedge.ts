@@ -51,7 +51,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -280,13 +279,14 @@ export const layerNoop: Layer.Layer<Hedge> = Layer.succeed(Hedge, {
  * @category running
  * @since 0.1.0
  */
-export const run: {
-  (options: Options): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  <A, E, R>(self: Effect.Effect<A, E, R>, options: Options): Effect.Effect<A, E, R>
-} = dual(
-  (args) => Effect.isEffect(args[0]),
-  <A, E, R>(self: Effect.Effect<A, E, R>, options: Options) => makeUnsafe(check(options)).run(self)
-)
+export function run(options: Options): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+export function run<A, E, R>(self: Effect.Effect<A, E, R>, options: Options): Effect.Effect<A, E, R>
+export function run<A, E, R>(
+  ...args: [options: Options] | [self: Effect.Effect<A, E, R>, options: Options]
+): Effect.Effect<A, E, R> | (<A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) {
+  // Not `dual`: that would make a new budget for each effect that `run(options)` is given.
+  return args.length === 1 ? makeUnsafe(check(args[0])).run : makeUnsafe(check(args[1])).run(args[0])
+}
 
 /** The budget saves up no more than this, so that an hour of calm does not pay for a storm. */
 const savedHedges = 10
