@@ -1,0 +1,218 @@
+/** What losers, winners and interrupted calls leave behind: nothing that is not the caller's. */
+import * as Dependency from "@effect-resilience/testing/Dependency"
+import { assert, describe, it } from "@effect/vitest"
+import * as Hedge from "effect-resilience/Hedge"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import { finish } from "./support/faults.ts"
+
+const options: Hedge.Options = { delay: "50 millis", maxExtraLoad: 100 }
+
+/** Resources that say when they are opened and closed. Closing takes a second. */
+const resources = () => {
+  const log: Array<string> = []
+  const open = (name: string) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        log.push(`open ${name}`)
+      }),
+      () => Effect.delay(Effect.sync(() => log.push(`close ${name}`)), "1 second")
+    )
+  return { log, open }
+}
+
+/** What the caller does once it has the result. */
+const thenSay = (log: Array<string>) =>
+  Effect.tap((result: unknown) =>
+    Effect.sync(() => {
+      log.push(`got ${result}`)
+    })
+  )
+
+const sizeOf = (scope: Scope.Scope): number => scope.state._tag !== "Open" ? 0 : scope.state.finalizers?.size ?? 1
+
+describe("a loser", () => {
+  it.effect("RT-9 is interrupted and its scope closed before the winner is returned", () =>
+    Effect.gen(function*() {
+      const { log, open } = resources()
+      const search = Dependency.scripted([
+        Effect.scoped(Effect.andThen(open("primary"), Effect.never)),
+        Effect.scoped(Effect.as(open("hedge"), "the hedge"))
+      ])
+      yield* finish(Hedge.run(search.call, options).pipe(thenSay(log)))
+      assert.deepStrictEqual(log, ["open primary", "open hedge", "close hedge", "close primary", "got the hedge"])
+      assert.strictEqual(search.inFlight, 0)
+    }))
+
+  it.effect("RT-9 gives back what it acquired in the caller's scope, and the winner's stays open for the caller", () =>
+    Effect.gen(function*() {
+      const { log, open } = resources()
+      const search = Dependency.scripted([
+        Effect.andThen(open("primary"), Effect.never),
+        Effect.as(open("hedge"), "the hedge")
+      ])
+      yield* finish(Effect.scoped(Hedge.run(search.call, options).pipe(thenSay(log))))
+      assert.deepStrictEqual(log, ["open primary", "open hedge", "close primary", "got the hedge", "close hedge"])
+    }))
+
+  it.effect("gives back what it acquired when it fails, while others still run", () =>
+    Effect.gen(function*() {
+      const { log, open } = resources()
+      const search = Dependency.scripted([
+        Effect.andThen(open("primary"), Effect.delay(Effect.fail("no"), "60 millis")),
+        Effect.delay(Effect.as(open("hedge"), "the hedge"), "1 hour")
+      ])
+      yield* finish(Effect.scoped(Hedge.run(search.call, options).pipe(thenSay(log))))
+      assert.deepStrictEqual(log, ["open primary", "close primary", "open hedge", "got the hedge", "close hedge"])
+    }))
+
+  it.effect("that cannot be interrupted is waited for", () =>
+    Effect.gen(function*() {
+      const search = Dependency.scripted([
+        Effect.uninterruptible(Effect.delay(Effect.succeed("primary"), "1 minute")),
+        Effect.succeed("the hedge")
+      ])
+      const fiber = yield* Effect.forkChild(Hedge.run(search.call, options))
+      yield* TestClock.adjust("59 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(fiber), "the hedge")
+    }))
+
+  it.effect("that cannot be interrupted and succeeds too late keeps nothing", () =>
+    Effect.gen(function*() {
+      const { log, open } = resources()
+      const search = Dependency.scripted([
+        Effect.uninterruptible(Effect.delay(open("primary"), "1 minute")),
+        Effect.succeed("the hedge")
+      ])
+      yield* finish(Effect.scoped(Hedge.run(search.call, options).pipe(thenSay(log))))
+      assert.deepStrictEqual(log, ["open primary", "close primary", "got the hedge"])
+    }))
+})
+
+describe("a winner", () => {
+  it.effect("may acquire more in the caller's scope after it has won", () =>
+    Effect.gen(function*() {
+      const { log, open } = resources()
+      const later = Hedge.run(Effect.map(Effect.scope, (scope) => Scope.provide(open("later"), scope)), options)
+      yield* finish(Effect.scoped(Effect.flatMap(later, (open) => open)))
+      assert.deepStrictEqual(log, ["open later", "close later"])
+    }))
+
+  it.effect("leaves nothing in the caller's scope when it acquired nothing", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const before = sizeOf(yield* Effect.scope)
+      for (let i = 0; i < 100; i++) {
+        yield* Hedge.run(Effect.yieldNow, options)
+        yield* Effect.exit(Hedge.run(Effect.fail("no"), options))
+      }
+      assert.strictEqual(sizeOf(yield* Effect.scope), before)
+    })))
+
+  it.effect("has no hedge and needs no scope of its own where it is the only one", () =>
+    Effect.gen(function*() {
+      const { log, open } = resources()
+      const exit = yield* finish(Effect.scoped(Hedge.run(Effect.as(open("primary"), "primary"), options)))
+      assert.deepStrictEqual(exit, Exit.succeed("primary"))
+      assert.deepStrictEqual(log, ["open primary", "close primary"])
+    }))
+})
+
+describe("an interrupted call", () => {
+  it.effect("interrupts all its attempts, waits for them, and starts no more", () =>
+    Effect.gen(function*() {
+      const { log, open } = resources()
+      const search = Dependency.scripted([Effect.andThen(open("attempt"), Effect.never)])
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(Hedge.run(search.call, { ...options, max: 5 })),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("120 millis")
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 hour")
+      yield* Fiber.join(interrupting)
+      assert.deepStrictEqual(log.slice().sort(), [...Array(3).fill("close attempt"), ...Array(3).fill("open attempt")])
+      assert.deepStrictEqual(search.calls.map(({ outcome }) => outcome), Array(3).fill("interrupted"))
+    }))
+
+  it.effect("RT-5 10,000 interruptions at random moments leak no attempt, no scope and no timer", () =>
+    Effect.gen(function*() {
+      const hedge = yield* Hedge.make({ delay: "10 millis", max: 2, maxExtraLoad: 100 })
+      const program = yield* Scope.make()
+      let sleeping = 0
+      const testClock = yield* Clock.Clock
+      const clock: Clock.Clock = {
+        ...testClock,
+        sleep: (duration) =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => sleeping++),
+            () => testClock.sleep(duration),
+            () => Effect.sync(() => sleeping--)
+          )
+      }
+      let running = 0
+      let open = 0
+      let started = 0
+      const pause = Effect.flatMap(
+        Random.nextIntBetween(0, 4),
+        (n) => n === 0 ? Effect.void : n === 1 ? Effect.yieldNow : Effect.sleep(n * 5)
+      )
+      const count = Effect.acquireRelease(
+        Effect.andThen(
+          pause,
+          Effect.sync(() => {
+            open++
+          })
+        ),
+        () => Effect.andThen(pause, Effect.sync(() => open--))
+      )
+      const attempt = Effect.suspend(() => {
+        started++
+        running++
+        return Effect.andThen(
+          Effect.andThen(count, pause),
+          Effect.flatMap(Random.nextBoolean, (fails) => fails ? Effect.fail("no") : Effect.void)
+        )
+      }).pipe(Effect.ensuring(Effect.andThen(pause, Effect.sync(() => running--))))
+
+      let interruptions = 0
+      for (let round = 0; round < 150; round++) {
+        const fibers: Array<Fiber.Fiber<void, string>> = []
+        for (let i = 0; i < 100; i++) {
+          const call = Effect.provideService(hedge.run(attempt), Clock.Clock, clock)
+          fibers.push(
+            yield* Effect.forkChild(
+              i % 2 === 0 ? Effect.scoped(call) : Scope.provide(call, program),
+              { startImmediately: true }
+            )
+          )
+          // Some are at an await of their own, some between two fibers of one turn.
+          if (i % 3 === 0) yield* Effect.yieldNow
+        }
+        yield* TestClock.adjust(yield* Random.nextIntBetween(0, 30))
+        for (const fiber of fibers) if (fiber.pollUnsafe() === undefined) interruptions++
+        const interrupting = yield* Effect.forkChild(Fiber.interruptAll(fibers), { startImmediately: true })
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(interrupting)
+        assert.strictEqual(running, 0)
+        assert.strictEqual(sleeping, 0)
+        // What is still open was acquired by winners, and the caller's scope holds that and no more.
+        assert.strictEqual(open, sizeOf(program))
+      }
+      assert.isTrue(interruptions >= 10_000, `${interruptions} interruptions`)
+      assert.isTrue(open > 100, `${open} winners kept what they acquired`)
+      const startedBefore = started
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(started, startedBefore)
+      yield* Effect.forkChild(Scope.close(program, Exit.void))
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(open, 0)
+    }).pipe(Random.withSeed("RT-5")))
+})
