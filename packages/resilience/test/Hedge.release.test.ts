@@ -7,6 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { finish } from "./support/faults.ts"
@@ -142,9 +144,27 @@ describe("an interrupted call", () => {
       assert.deepStrictEqual(search.calls.map(({ outcome }) => outcome), Array(3).fill("interrupted"))
     }))
 
+  it.effect("interrupts the attempt that was just being started, too", () =>
+    Effect.gen(function*() {
+      let caller: Fiber.Fiber<unknown, unknown> | undefined
+      const search = Dependency.scripted([
+        Effect.never,
+        Effect.suspend(() => {
+          caller?.interruptUnsafe()
+          return Effect.never
+        })
+      ])
+      caller = yield* Effect.forkChild(Hedge.run(search.call, options))
+      yield* TestClock.adjust("50 millis")
+      yield* Fiber.await(caller)
+      assert.deepStrictEqual(search.calls.map(({ outcome }) => outcome), ["interrupted", "interrupted"])
+    }))
+
   it.effect("RT-5 10,000 interruptions at random moments leak no attempt, no scope and no timer", () =>
     Effect.gen(function*() {
-      const hedge = yield* Hedge.make({ delay: "10 millis", max: 2, maxExtraLoad: 100 })
+      // The first hedge after 10 ms, the second after an hour: a timer that was forgotten is still there at the end.
+      const delay = Schedule.exponential("10 millis", 360_000)
+      const hedge = yield* Hedge.make({ delay, max: 2, maxExtraLoad: 100 })
       const program = yield* Scope.make()
       let sleeping = 0
       const testClock = yield* Clock.Clock
@@ -160,6 +180,7 @@ describe("an interrupted call", () => {
       let running = 0
       let open = 0
       let started = 0
+      let isOver = false
       const pause = Effect.flatMap(
         Random.nextIntBetween(0, 4),
         (n) => n === 0 ? Effect.void : n === 1 ? Effect.yieldNow : Effect.sleep(n * 5)
@@ -171,7 +192,7 @@ describe("an interrupted call", () => {
             open++
           })
         ),
-        () => Effect.andThen(pause, Effect.sync(() => open--))
+        () => Effect.andThen(Effect.suspend(() => isOver ? Effect.void : pause), Effect.sync(() => open--))
       )
       const attempt = Effect.suspend(() => {
         started++
@@ -186,14 +207,17 @@ describe("an interrupted call", () => {
       for (let round = 0; round < 150; round++) {
         const fibers: Array<Fiber.Fiber<void, string>> = []
         for (let i = 0; i < 100; i++) {
-          const call = Effect.provideService(hedge.run(attempt), Clock.Clock, clock)
+          const call = hedge.run(attempt).pipe(
+            Effect.provideService(Clock.Clock, clock),
+            // Fibers give way after few steps: so interruptions come between any two of them.
+            Effect.provideService(Scheduler.MaxOpsBeforeYield, yield* Random.choice([3, 5, 9, 2048]))
+          )
           fibers.push(
             yield* Effect.forkChild(
               i % 2 === 0 ? Effect.scoped(call) : Scope.provide(call, program),
               { startImmediately: true }
             )
           )
-          // Some are at an await of their own, some between two fibers of one turn.
           if (i % 3 === 0) yield* Effect.yieldNow
         }
         yield* TestClock.adjust(yield* Random.nextIntBetween(0, 30))
@@ -211,8 +235,8 @@ describe("an interrupted call", () => {
       const startedBefore = started
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(started, startedBefore)
-      yield* Effect.forkChild(Scope.close(program, Exit.void))
-      yield* TestClock.adjust("1 hour")
+      isOver = true
+      yield* Scope.close(program, Exit.void)
       assert.strictEqual(open, 0)
     }).pipe(Random.withSeed("RT-5")))
 })

@@ -54,7 +54,7 @@ class Race<A, E, R> {
   private launched = 0
   private running = 0
   private refused = false
-  /** The attempt that may give the result, once there is one; -1 when nobody waits for one any more. */
+  /** The attempt that gives the result, once there is one. */
   private winner: number | undefined
   private winnersScope: AttemptScope | undefined
   private primaryExit: Exit.Exit<A, E> | undefined
@@ -143,12 +143,14 @@ class Race<A, E, R> {
       this.rules.primaryEnded(false)
       this.primaryExit = exit
     }
-    this.winner ??= -1
+    return this.stop(exit)
+  }
+
+  private stop(exit: Exit.Exit<A, E>): Effect.Effect<void> | undefined {
     const stopping = this.interruptAll()
-    if (stopping.length > 0) {
-      return Effect.flatMap(Fiber.awaitAll(stopping), () => this.settleScope(exit) ?? Effect.void)
-    }
-    return this.settleScope(exit)
+    if (stopping.length === 0) return this.settleScope(exit)
+    // Again, because the timer may have been about to add an attempt.
+    return Effect.flatMap(Fiber.awaitAll(stopping), () => this.stop(exit) ?? Effect.void)
   }
 
   /** Interrupts what still runs, and says what has not ended at once. */
