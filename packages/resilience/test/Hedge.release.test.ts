@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Scheduler from "effect/Scheduler"
@@ -99,6 +100,34 @@ describe("a loser", () => {
 })
 
 describe("a winner", () => {
+  it.effect("is one, also when two succeed in the same moment: the other gives back what it acquired", () =>
+    Effect.gen(function*() {
+      // Fibers that give way after few steps meet between success and result.
+      for (let steps = 3; steps < 40; steps++) {
+        const log: Array<string> = []
+        const open = (name: string) =>
+          Effect.acquireRelease(
+            Effect.sync(() => log.push(`open ${name}`)),
+            () => Effect.sync(() => log.push(`close ${name}`))
+          )
+        const moment = yield* Latch.make()
+        const search = Dependency.scripted([
+          Effect.as(Effect.andThen(open("primary"), moment.await), "primary"),
+          Effect.as(Effect.andThen(open("hedge"), moment.await), "hedge")
+        ])
+        const fiber = yield* Effect.forkChild(
+          Effect.scoped(Hedge.run(search.call, { ...options, delay: 0 }).pipe(thenSay(log))).pipe(
+            Effect.provideService(Scheduler.MaxOpsBeforeYield, steps)
+          )
+        )
+        while (log.length < 2) yield* Effect.yieldNow
+        yield* moment.open
+        const winner = yield* Fiber.join(fiber)
+        const loser = winner === "primary" ? "hedge" : "primary"
+        assert.deepStrictEqual(log.slice(2), [`close ${loser}`, `got ${winner}`, `close ${winner}`], `${steps} steps`)
+      }
+    }))
+
   it.effect("may acquire more in the caller's scope after it has won", () =>
     Effect.gen(function*() {
       const { log, open } = resources()
@@ -210,7 +239,7 @@ describe("an interrupted call", () => {
           const call = hedge.run(attempt).pipe(
             Effect.provideService(Clock.Clock, clock),
             // Fibers give way after few steps: so interruptions come between any two of them.
-            Effect.provideService(Scheduler.MaxOpsBeforeYield, yield* Random.choice([3, 5, 9, 2048]))
+            Effect.provideService(Scheduler.MaxOpsBeforeYield, yield* Random.choice([3, 16, 20, 2048]))
           )
           fibers.push(
             yield* Effect.forkChild(

@@ -143,14 +143,14 @@ class Race<A, E, R> {
       this.rules.primaryEnded(false)
       this.primaryExit = exit
     }
-    return this.stop(exit)
+    return this.stop()
   }
 
-  private stop(exit: Exit.Exit<A, E>): Effect.Effect<void> | undefined {
+  private stop(): Effect.Effect<void> | undefined {
     const stopping = this.interruptAll()
-    if (stopping.length === 0) return this.settleScope(exit)
+    if (stopping.length === 0) return this.winnersScope?.handOver()
     // Again, because the timer may have been about to add an attempt.
-    return Effect.flatMap(Fiber.awaitAll(stopping), () => this.stop(exit) ?? Effect.void)
+    return Effect.flatMap(Fiber.awaitAll(stopping), () => this.stop() ?? Effect.void)
   }
 
   /** Interrupts what still runs, and says what has not ended at once. */
@@ -162,13 +162,6 @@ class Race<A, E, R> {
       if (fiber.pollUnsafe() === undefined) stopping.push(fiber)
     }
     return stopping
-  }
-
-  /** A winner whose caller was interrupted meanwhile has won nothing. */
-  private settleScope(exit: Exit.Exit<A, E>): Effect.Effect<void> | undefined {
-    const scope = this.winnersScope
-    if (scope === undefined) return undefined
-    return Exit.isSuccess(exit) ? scope.handOver() : scope.closeUnsafe(exit)
   }
 }
 
