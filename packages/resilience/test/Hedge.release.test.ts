@@ -102,8 +102,12 @@ describe("a loser", () => {
 describe("a winner", () => {
   it.effect("is one, also when two succeed in the same moment: the other gives back what it acquired", () =>
     Effect.gen(function*() {
-      // Fibers that give way after few steps meet between success and result.
-      for (let steps = 3; steps < 40; steps++) {
+      // Fibers that give way after three steps, at different places: some between its success and the call's result.
+      for (let more = 0; more < 12; more++) {
+        const steps = Array.from({ length: more }).reduce<Effect.Effect<void>>(
+          (all) => Effect.flatMap(all, () => Effect.void),
+          Effect.void
+        )
         const log: Array<string> = []
         const open = (name: string) =>
           Effect.acquireRelease(
@@ -112,19 +116,23 @@ describe("a winner", () => {
           )
         const moment = yield* Latch.make()
         const search = Dependency.scripted([
-          Effect.as(Effect.andThen(open("primary"), moment.await), "primary"),
-          Effect.as(Effect.andThen(open("hedge"), moment.await), "hedge")
+          Effect.as(Effect.andThen(Effect.andThen(open("primary"), moment.await), steps), "primary"),
+          Effect.as(Effect.andThen(Effect.andThen(open("hedge"), moment.await), steps), "hedge")
         ])
         const fiber = yield* Effect.forkChild(
           Effect.scoped(Hedge.run(search.call, { ...options, delay: 0 }).pipe(thenSay(log))).pipe(
-            Effect.provideService(Scheduler.MaxOpsBeforeYield, steps)
+            Effect.provideService(Scheduler.MaxOpsBeforeYield, 3)
           )
         )
         while (log.length < 2) yield* Effect.yieldNow
         yield* moment.open
         const winner = yield* Fiber.join(fiber)
         const loser = winner === "primary" ? "hedge" : "primary"
-        assert.deepStrictEqual(log.slice(2), [`close ${loser}`, `got ${winner}`, `close ${winner}`], `${steps} steps`)
+        assert.deepStrictEqual(
+          log.slice(2),
+          [`close ${loser}`, `got ${winner}`, `close ${winner}`],
+          `${more} more steps`
+        )
       }
     }))
 
@@ -223,14 +231,18 @@ describe("an interrupted call", () => {
         ),
         () => Effect.andThen(Effect.suspend(() => isOver ? Effect.void : pause), Effect.sync(() => open--))
       )
-      const attempt = Effect.suspend(() => {
-        started++
-        running++
-        return Effect.andThen(
-          Effect.andThen(count, pause),
-          Effect.flatMap(Random.nextBoolean, (fails) => fails ? Effect.fail("no") : Effect.void)
-        )
-      }).pipe(Effect.ensuring(Effect.andThen(pause, Effect.sync(() => running--))))
+      const attempt = Effect.acquireUseRelease(
+        Effect.sync(() => {
+          started++
+          running++
+        }),
+        () =>
+          Effect.andThen(
+            Effect.andThen(count, pause),
+            Effect.flatMap(Random.nextBoolean, (fails) => fails ? Effect.fail("no") : Effect.void)
+          ),
+        () => Effect.andThen(pause, Effect.sync(() => running--))
+      )
 
       let interruptions = 0
       for (let round = 0; round < 150; round++) {
