@@ -124,7 +124,8 @@ describe("a winner", () => {
             Effect.provideService(Scheduler.MaxOpsBeforeYield, 3)
           )
         )
-        while (log.length < 2) yield* Effect.yieldNow
+        // Long enough for both to wait for the moment.
+        for (let i = 0; i < 100; i++) yield* Effect.yieldNow
         yield* moment.open
         const winner = yield* Fiber.join(fiber)
         const loser = winner === "primary" ? "hedge" : "primary"
