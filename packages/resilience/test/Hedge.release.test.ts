@@ -178,7 +178,7 @@ describe("an interrupted call", () => {
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("1 hour")
       yield* Fiber.join(interrupting)
-      assert.deepStrictEqual(log.slice().sort(), [...Array(3).fill("close attempt"), ...Array(3).fill("open attempt")])
+      assert.deepStrictEqual(log.toSorted(), [...Array(3).fill("close attempt"), ...Array(3).fill("open attempt")])
       assert.deepStrictEqual(search.calls.map(({ outcome }) => outcome), Array(3).fill("interrupted"))
     }))
 

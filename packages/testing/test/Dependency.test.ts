@@ -90,9 +90,10 @@ describe("Dependency.scripted", () => {
   it("is of the type of all its answers", () => {
     const dependency = Dependency.scripted([Effect.succeed(1), Effect.fail("no" as const), Effect.succeed(true)])
     const call: Effect.Effect<number | boolean, "no"> = dependency.call
-    // @ts-expect-error it may also fail with "no"
-    const infallible: Effect.Effect<number | boolean> = dependency.call
-    assert.strictEqual(call, infallible)
+    // Would not compile if the script's failures were forgotten.
+    const error: Effect.Error<typeof dependency.call> = "no"
+    assert.strictEqual(call, dependency.call)
+    assert.strictEqual(error, "no")
   })
 
   it("refuses a script without an answer", () => {

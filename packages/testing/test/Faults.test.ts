@@ -16,7 +16,7 @@ const numbers = (seed: number, count: number) => Array.from({ length: count }, (
 const integerBetween = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
 /** The answer, or the error as if it were one. */
-const told = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A | E> => Effect.catch(self, Effect.succeed)
+const told = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A | E> => self.pipe(Effect.catch(Effect.succeed))
 
 /** When an effect ended, in whole milliseconds, given all the time it wants. */
 const endsAt = <A, E>(self: Effect.Effect<A, E>) =>

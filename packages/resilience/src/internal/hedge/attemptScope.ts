@@ -1,5 +1,5 @@
 /** The scope of one attempt: closed with a loser, handed to the caller's scope by the winner. */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 

@@ -1,6 +1,6 @@
 /** Which phase of a script of faults a call falls into, as a pure machine. */
 
-export interface Phase {
+interface Phase {
   /** How long it lasts, in milliseconds. `Infinity` where it does not end by time. */
   readonly millis: number
   /** How many calls it serves. `Infinity` where it does not end by calls. */
