@@ -49,7 +49,7 @@ export class Misuse extends Error {
 }
 
 /** The extended result code of an error that SQLite reported; `undefined` for any other value. */
-export const errcode = (cause: unknown): number | undefined =>
+const errcode = (cause: unknown): number | undefined =>
   typeof cause === "object" && cause !== null && "errcode" in cause && typeof cause.errcode === "number"
     ? cause.errcode
     : undefined

@@ -21,7 +21,7 @@ export interface Types {
   readonly int64: string
 }
 
-export const typesOf = (sql: SqlClient.SqlClient): Types =>
+const typesOf = (sql: SqlClient.SqlClient): Types =>
   sql.onDialectOrElse({
     sqlite: () => ({ blob: "BLOB", double: "REAL", boolean: "INTEGER", int64: "INTEGER" }),
     orElse: () => ({ blob: "BYTEA", double: "DOUBLE PRECISION", boolean: "BOOLEAN", int64: "BIGINT" })
