@@ -5,15 +5,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Hedge from "effect-resilience/Hedge"
 import * as Signal from "effect-resilience/Signal"
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { Latencies } from "../src/internal/hedge/latencies.ts"
@@ -345,71 +341,4 @@ describe("the signal of a hedged call", () => {
       assert.deepStrictEqual(yield* heardOf(options, [Effect.succeed("done")]), [])
       assert.deepStrictEqual(yield* heardOf(options, [Effect.fail("no")]), [])
     }))
-})
-
-describe("layers of Hedge", () => {
-  const slow = () => Dependency.scripted([after(1_000)(Effect.succeed("done"))])
-
-  it.effect("layer provides one hedge, shared by all who ask for it", () =>
-    Effect.gen(function*() {
-      const hedge = yield* Hedge.Hedge
-      assert.isTrue(Hedge.isHedge(hedge))
-      assert.strictEqual(hedge.name, "search")
-      const dependency = slow()
-      for (let i = 0; i < 4; i++) {
-        yield* finish(Effect.flatMap(Hedge.Hedge, (hedge) => hedge.run(dependency.call)))
-      }
-      assert.strictEqual(dependency.calls.length, 6)
-    }).pipe(Effect.provide(Hedge.layer({ name: "search", delay: "50 millis", maxExtraLoad: 0.5 }))))
-
-  it.effect("layerConfig takes the options from Config, a quantile too", () =>
-    Effect.gen(function*() {
-      const provider = ConfigProvider.layer(ConfigProvider.fromUnknown({ DELAY: "70 millis", P: "0.9", LOAD: "0.5" }))
-      const delay = Effect.flatMap(Hedge.Hedge, delayOf)
-      const fixed = Hedge.layerConfig({ delay: Config.Duration("DELAY"), maxExtraLoad: Config.Number("LOAD") })
-      assert.strictEqual(yield* delay.pipe(Effect.provide(Layer.provide(fixed, provider))), 70)
-      const learnt = Hedge.layerConfig({ delay: Config.all({ quantile: Config.Number("P") }) })
-      assert.isUndefined(yield* delay.pipe(Effect.provide(Layer.provide(learnt, provider))))
-    }))
-
-  it.effect("a value from Config that is out of range is a ConfigError that names it", () =>
-    Effect.gen(function*() {
-      const layer = Hedge.layerConfig({ delay: Config.all({ quantile: Config.Number("P") }) })
-      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
-      assert.strictEqual(error._tag, "ConfigError")
-      assert.match(error.message, /quantile must be a number from 0.01 to 0.9999, got 1/)
-    }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ P: "1" })))))
-
-  it.effect("layerNoop runs calls as they are", () =>
-    Effect.gen(function*() {
-      const hedge = yield* Hedge.Hedge
-      const dependency = slow()
-      assert.deepStrictEqual(yield* finish(hedge.run(dependency.call)), Exit.succeed("done"))
-      assert.strictEqual(dependency.calls.length, 1)
-      assert.deepStrictEqual(yield* hedge.state, { delay: Option.none(), available: 0 })
-    }).pipe(Effect.provide(Hedge.layerNoop)))
-
-  it.effect("the delay of a Schedule is not known beforehand", () =>
-    Effect.gen(function*() {
-      const hedge = yield* Hedge.make({ delay: Schedule.spaced("50 millis") })
-      assert.isUndefined(yield* delayOf(hedge))
-    }))
-
-  it.each([
-    [() => Hedge.make({ delay: -1 }), /^delay must be a duration of at least zero, got -1$/],
-    [() => Hedge.make({ delay: NaN }), /^delay must be/],
-    [() => Hedge.layer({ delay: 1, max: 0 }), /^max must be a positive integer, got 0$/],
-    [() => Hedge.run({ delay: 1, max: 1.5 }), /^max must be/],
-    [() => Hedge.run(Effect.void, { delay: 1, maxExtraLoad: -0.1 }), /^maxExtraLoad must be a number from 0 to 1000/],
-    [() => Hedge.run({ delay: 1, maxExtraLoad: NaN }), /^maxExtraLoad must be/],
-    [() => Hedge.make({ delay: { quantile: 0 } }), /^quantile must be a number from 0.01 to 0.9999, got 0$/],
-    [() => Hedge.quantile(95), /^quantile must be/],
-    [() => Hedge.quantile(0.9, { window: 0 }), /^window must be a positive integer, got 0$/],
-    [() => Hedge.quantile(0.9, { window: 100_001 }), /^window must be a number from 1 to 100000, got 100001$/],
-    [() => Hedge.quantile(0.9, { window: 5, minimumCalls: 6 }), /^minimumCalls must be a number from 1 to 5, got 6$/],
-    [() => Hedge.quantile(0.9, { minimumCalls: 0 }), /^minimumCalls must be a positive integer, got 0$/],
-    [() => Hedge.quantile(0.9, { initial: -1 }), /^initial must be/]
-  ])("options out of range are refused: %s", (make, message) => {
-    assert.throws(make, RangeError, message)
-  })
 })
