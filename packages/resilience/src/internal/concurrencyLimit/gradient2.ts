@@ -14,7 +14,7 @@ export interface Options {
   readonly tolerance: number
   /** How many windows the long run is. */
   readonly longWindow: number
-  /** Calls that may wait in the dependency, the room to grow; `undefined` for a tenth of the limit, at least 4. */
+  /** Calls that may wait in the dependency, the room to grow; `undefined` for a tenth of the limit, at least 2. */
   readonly queue: number | undefined
   /** How much of each step is taken, above 0 to 1. */
   readonly smoothing: number
@@ -53,7 +53,7 @@ export const gradient2 = ({ longWindow, queue, smoothing, tolerance }: Options):
     if (isUntried(limit, window)) return next
     if (state.starting) return { ...next, limit: within(bounds, limit * 1.5) }
     const gradient = Math.max(0.5, Math.min(1, tolerance * average / short))
-    const target = limit * gradient + (queue ?? Math.max(4, limit / 10))
+    const target = limit * gradient + (queue ?? Math.max(2, limit / 10))
     return { ...next, limit: within(bounds, limit * (1 - smoothing) + target * smoothing) }
   },
   // The average starts over from what was measured, at full weight, and goes on slowly.

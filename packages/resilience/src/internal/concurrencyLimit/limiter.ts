@@ -67,7 +67,11 @@ export class Limiter<State extends { readonly limit: number }> {
       dropped: this.dropped
     })
     this.windowEnd = now + this.options.windowMillis
-    this.calls = this.answered = this.latency = this.mostInFlight = 0
+    this.calls =
+      this.answered =
+      this.latency =
+      this.mostInFlight =
+        0
     this.dropped = false
     return true
   }

@@ -6,7 +6,7 @@
  * case and lets it grow. So the limit is lowered to `share` of itself for two windows, of which the first lets the calls
  * of before run out and the second is measured:
  *
- * - after every `every` windows in which the limit was used
+ * - after every `every` windows in which the limit was used, the first time after a third of them
  * - at once when the limit has halved and calls take no less time for it: then it is not our calls that make them wait
  *
  * Envoy's adaptive concurrency does the first. Netflix's Vegas measures at full load, which keeps the drift.
@@ -33,11 +33,11 @@ export const probing = <Inner extends { readonly limit: number }>(
   { every, share }: Options,
   algorithm: Algorithm<Inner>
 ): Algorithm<State<Inner>> => {
-  const start = (inner: Inner): State<Inner> => ({
+  const start = (inner: Inner, windows = 0): State<Inner> => ({
     limit: inner.limit,
     inner,
     phase: "Following",
-    windows: 0,
+    windows,
     highest: inner.limit,
     longest: 0
   })
@@ -58,7 +58,8 @@ export const probing = <Inner extends { readonly limit: number }>(
   }
 
   return {
-    initial: (limit) => start(algorithm.initial(limit)),
+    // What was measured first may have been measured above the capacity.
+    initial: (limit) => start(algorithm.initial(limit), every === Infinity ? 0 : Math.floor(every * 2 / 3)),
     step: (bounds, state, window) => {
       switch (state.phase) {
         case "Following":
