@@ -46,23 +46,20 @@
  */
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import type * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
-import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Failure from "./Failure.ts"
 import { type Start, startAimd, startGradient2, startVegas } from "./internal/concurrencyLimit/algorithms.ts"
-import { rejectProbability, Tally } from "./internal/concurrencyLimit/shedder.ts"
+import { limiting } from "./internal/concurrencyLimit/limiting.ts"
+import { byCriticality, shedding } from "./internal/concurrencyLimit/shedding.ts"
 import { layerFromConfig } from "./internal/layerFromConfig.ts"
-import { monotonicMillis } from "./internal/monotonic.ts"
 import { nonNegativeInteger, numberBetween, oneOf, positiveInteger, positiveMillis } from "./internal/options.ts"
 import { withoutStack } from "./internal/withoutStack.ts"
-import * as Signal from "./Signal.ts"
 
 /**
  * @category type IDs
@@ -325,7 +322,17 @@ export const make = (options: Options): Effect.Effect<ConcurrencyLimit["Service"
     windowCalls: positiveInteger("windowCalls", options.windowCalls ?? 10)
   }
   const { start } = algorithmOf(options.algorithm ?? "gradient2")[AlgorithmTypeId]
-  return Effect.sync(() => limiting(options, start(settings)))
+  const { classify, name } = options
+  return Effect.sync(() => {
+    const limiter = start(settings)
+    const rejected = (limit: number) => withoutStack(() => new ConcurrencyLimited({ name, limit }))
+    return {
+      [TypeId]: TypeId,
+      name,
+      run: limiting({ name, limiter, classify, rejected }),
+      state: Effect.sync(() => ({ limit: limiter.limit, inFlight: limiter.inFlight }))
+    }
+  })
 }
 
 /**
@@ -536,14 +543,25 @@ export const shedder = (options: ShedderOptions): Effect.Effect<Shedder["Service
       1,
       Infinity
     )
-  const settings: ShedderSettings = {
-    name: options.name,
+  const { classify, name } = options
+  const settings = {
+    name,
+    classify,
     windowMillis: positiveMillis("window", options.window ?? "2 minutes"),
     minimumCalls: nonNegativeInteger("minimumCalls", options.minimumCalls ?? 10),
-    classify: options.classify,
-    multipliers: byCriticality(multiplierOf)
+    multipliers: byCriticality(multiplierOf),
+    shed: (criticality: Criticality, probability: number) =>
+      withoutStack(() => new CallShed({ name, criticality, probability }))
   }
-  return Effect.sync(() => shedding(settings))
+  return Effect.sync(() => {
+    const { run, state } = shedding(settings)
+    return {
+      [ShedderTypeId]: ShedderTypeId,
+      name,
+      run: (self, options) => run(self, (fiber) => options?.criticality ?? fiber.getRef(CurrentCriticality)),
+      state
+    }
+  })
 }
 
 /**
@@ -607,199 +625,4 @@ const shareOf = (name: string, value: number): number => numberBetween(name, val
 const probeEvery = (options: { readonly probeEvery?: number | undefined }): number =>
   options.probeEvery === Infinity ? Infinity : positiveInteger("probeEvery", options.probeEvery ?? 30)
 
-type AnyFiber = Fiber.Fiber<unknown, unknown>
-
-const limiting = (
-  { classify, name }: Options,
-  limiter: ReturnType<Start>
-): ConcurrencyLimit["Service"] => {
-  let rejection = withoutStack(() => new ConcurrencyLimited({ name, limit: limiter.limit }))
-
-  const run = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | ConcurrencyLimited, R> =>
-    Effect.withFiber((fiber) => {
-      let place = 0
-      let since = 0
-      // Entered below the finalizer: what is taken before it is in place can be lost to an interruption.
-      return Effect.onExitPrimitive(
-        Effect.suspend((): Effect.Effect<A, E | ConcurrencyLimited, R> => {
-          place = limiter.enter()
-          tell(fiber, place > 0)
-          if (place === 0) return Effect.fail(rejected())
-          since = monotonicMillis(fiber)
-          return self
-        }),
-        (exit) => {
-          if (place > 0) leave(fiber, place, since, exit)
-          return undefined
-        }
-      )
-    })
-
-  const leave = (fiber: AnyFiber, place: number, since: number, exit: Exit.Exit<unknown, unknown>): void => {
-    let outcome: Outcome = "ignored"
-    try {
-      outcome = classify === undefined ? outcomeOf(fiber, exit) : classify(exit)
-    } finally {
-      const now = monotonicMillis(fiber)
-      limiter.leave(now, now - since, place, outcome)
-      if (Signal.isHeardUnsafe(fiber)) {
-        const { inFlight, limit } = limiter
-        const policy = "concurrencyLimit"
-        Signal.emitUnsafe(fiber, { _tag: "ConcurrencyReleased", name, policy, limit, inFlight, queued: 0 })
-      }
-    }
-  }
-
-  const tell = (fiber: AnyFiber, admitted: boolean): void => {
-    if (!Signal.isHeardUnsafe(fiber)) return
-    Signal.emitUnsafe(fiber, {
-      _tag: "ConcurrencyDecided",
-      name,
-      policy: "concurrencyLimit",
-      decision: admitted ? "admitted" : "rejected",
-      reason: admitted ? undefined : "Limit",
-      waited: Duration.zero,
-      limit: limiter.limit,
-      inFlight: limiter.inFlight,
-      queued: 0
-    })
-  }
-
-  /** Made anew only when the limit is another one. */
-  const rejected = (): ConcurrencyLimited => {
-    const { limit } = limiter
-    if (rejection.limit !== limit) rejection = withoutStack(() => new ConcurrencyLimited({ name, limit }))
-    return rejection
-  }
-
-  return {
-    [TypeId]: TypeId,
-    name,
-    run,
-    state: Effect.sync(() => ({ limit: limiter.limit, inFlight: limiter.inFlight }))
-  }
-}
-
-const outcomeOf = (fiber: AnyFiber, exit: Exit.Exit<unknown, unknown>): Outcome => {
-  if (Exit.isSuccess(exit)) return "answered"
-  const { kind, scope } = Failure.infoUnsafe(fiber, exit.cause)
-  return isDrop(kind, scope) ? "dropped" : "ignored"
-}
-
-/** What we refused ourselves has scope `"request"`: the dependency has not seen it. */
-const isDrop = (kind: Failure.Kind, scope: Failure.Info["scope"]): boolean =>
-  scope === "dependency" && (kind === "Overloaded" || kind === "RateLimited" || kind === "Timeout")
-
 const defaultMultipliers = { CriticalPlus: 4, Critical: 2, SheddablePlus: 1.5, Sheddable: 1.1 }
-
-const byCriticality = <A>(one: (criticality: Criticality) => A): { readonly [C in Criticality]: A } => ({
-  CriticalPlus: one("CriticalPlus"),
-  Critical: one("Critical"),
-  SheddablePlus: one("SheddablePlus"),
-  Sheddable: one("Sheddable")
-})
-
-interface ShedderSettings {
-  readonly name: string
-  readonly windowMillis: number
-  readonly minimumCalls: number
-  readonly multipliers: { readonly [C in Criticality]: number }
-  readonly classify: Options["classify"]
-}
-
-const shedding = (
-  { classify, minimumCalls, multipliers, name, windowMillis }: ShedderSettings
-): Shedder["Service"] => {
-  const tallies = byCriticality(() => new Tally(windowMillis))
-  let inFlight = 0
-
-  const probabilityOf = (criticality: Criticality, now: number): number => {
-    const tally = tallies[criticality]
-    tally.advance(now)
-    const { accepts, requests } = tally
-    return requests < minimumCalls ? 0 : rejectProbability(multipliers[criticality], requests, accepts)
-  }
-
-  const run = <A, E, R>(
-    self: Effect.Effect<A, E, R>,
-    options?: ShedOptions
-  ): Effect.Effect<A, E | CallShed, R> =>
-    Effect.withFiber((fiber) => {
-      const criticality = options?.criticality ?? fiber.getRef(CurrentCriticality)
-      let admitted = false
-      return Effect.onExitPrimitive(
-        Effect.suspend((): Effect.Effect<A, E | CallShed, R> => {
-          const now = monotonicMillis(fiber)
-          const probability = probabilityOf(criticality, now)
-          admitted = probability === 0 || fiber.getRef(Random.Random).nextDoubleUnsafe() >= probability
-          if (admitted) inFlight++
-          else tallies[criticality].count(now, false)
-          tell(fiber, admitted)
-          return admitted
-            ? self
-            : Effect.fail(withoutStack(() => new CallShed({ name, criticality, probability })))
-        }),
-        (exit) => {
-          if (admitted) leave(fiber, criticality, exit)
-          return undefined
-        }
-      )
-    })
-
-  const leave = (fiber: AnyFiber, criticality: Criticality, exit: Exit.Exit<unknown, unknown>): void => {
-    inFlight--
-    try {
-      const accepted = classify === undefined ? isAccepted(fiber, exit) : acceptedBy[classify(exit)]
-      if (accepted !== undefined) tallies[criticality].count(monotonicMillis(fiber), accepted)
-    } finally {
-      if (Signal.isHeardUnsafe(fiber)) {
-        Signal.emitUnsafe(fiber, {
-          _tag: "ConcurrencyReleased",
-          name,
-          policy: "shedder",
-          limit: Infinity,
-          inFlight,
-          queued: 0
-        })
-      }
-    }
-  }
-
-  const tell = (fiber: AnyFiber, admitted: boolean): void => {
-    if (!Signal.isHeardUnsafe(fiber)) return
-    Signal.emitUnsafe(fiber, {
-      _tag: "ConcurrencyDecided",
-      name,
-      policy: "shedder",
-      decision: admitted ? "admitted" : "rejected",
-      reason: admitted ? undefined : "Shed",
-      waited: Duration.zero,
-      limit: Infinity,
-      inFlight,
-      queued: 0
-    })
-  }
-
-  return {
-    [ShedderTypeId]: ShedderTypeId,
-    name,
-    run,
-    state: Effect.withFiber((fiber) => {
-      const now = monotonicMillis(fiber)
-      return Effect.succeed(byCriticality((criticality) => {
-        const probability = probabilityOf(criticality, now)
-        const { accepts, requests } = tallies[criticality]
-        return { requests, accepts, probability }
-      }))
-    })
-  }
-}
-
-const acceptedBy = { answered: true, dropped: false, ignored: undefined } as const
-
-/** A call that was made, and failed for another reason than overload, was accepted. */
-const isAccepted = (fiber: AnyFiber, exit: Exit.Exit<unknown, unknown>): boolean | undefined => {
-  if (Exit.isSuccess(exit)) return true
-  const { kind, scope } = Failure.infoUnsafe(fiber, exit.cause)
-  return kind === "Cancelled" ? undefined : !isDrop(kind, scope)
-}
