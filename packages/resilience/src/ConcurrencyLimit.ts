@@ -139,7 +139,7 @@ export interface Gradient2Options {
   readonly tolerance?: number | undefined
   /** How many windows the long run is. Default 600. */
   readonly longWindow?: number | undefined
-  /** Calls that may wait inside the dependency. Default: a tenth of the limit, at least 2. */
+  /** Calls that may wait inside the dependency. Default: a twentieth of the limit, at least 1. */
   readonly queue?: number | undefined
   /** How much of each step is taken, above 0 to 1. Default 0.5. */
   readonly smoothing?: number | undefined

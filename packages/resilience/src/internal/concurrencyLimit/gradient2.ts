@@ -3,9 +3,13 @@
  * plus some room to grow.
  *
  * It is `Gradient2Limit` of Netflix's concurrency-limits, where the long run is an exponential average too. It differs in
- * three things. It starts as TCP does, growing by half with each window until calls take longer. It believes at once
- * that calls have become faster, so that it forgets an outage in one window. And the room to grow is by default a share
- * of the limit, since the error of a measured latency is one, too.
+ * four things:
+ *
+ * - It starts as TCP does, growing by half with each window until calls take longer.
+ * - The ratio may be above 1, up to 1.25. Cut off at 1, only half of the errors of a noisy latency count, and the limit
+ *   drifts down.
+ * - It believes at once that calls have become faster, so that it forgets an outage in one window.
+ * - The room to grow is by default a share of the limit, so that large limits find their way, too.
  */
 import { type Algorithm, isUntried, within } from "./algorithm.ts"
 
@@ -14,7 +18,7 @@ export interface Options {
   readonly tolerance: number
   /** How many windows the long run is. */
   readonly longWindow: number
-  /** Calls that may wait in the dependency, the room to grow; `undefined` for a tenth of the limit, at least 2. */
+  /** Calls that may wait in the dependency, the room to grow; `undefined` for a twentieth of the limit, at least 1. */
   readonly queue: number | undefined
   /** How much of each step is taken, above 0 to 1. */
   readonly smoothing: number
@@ -35,6 +39,9 @@ const warmUp = 10
 /** A latency that differs from the long run by more than this factor is no chance. */
 const marked = 1.25
 
+/** One that differs by less may well be. */
+const close = 1.1
+
 export const gradient2 = ({ longWindow, queue, smoothing, tolerance }: Options): Algorithm<State> => ({
   initial: (limit) => ({ limit, long: 0, windows: 0, starting: true }),
   step: (bounds, state, window) => {
@@ -52,10 +59,13 @@ export const gradient2 = ({ longWindow, queue, smoothing, tolerance }: Options):
     const next = { ...state, windows, long: average > short * marked ? short : average }
     if (isUntried(limit, window)) return next
     if (state.starting) return { ...next, limit: within(bounds, limit * 1.5) }
-    const gradient = Math.max(0.5, Math.min(1, tolerance * average / short))
-    const target = limit * gradient + (queue ?? Math.max(2, limit / 10))
+    const gradient = Math.max(0.5, Math.min(marked, tolerance * average / short))
+    const target = limit * gradient + (queue ?? Math.max(1, limit / 20))
     return { ...next, limit: within(bounds, limit * (1 - smoothing) + target * smoothing) }
   },
-  // The average starts over from what was measured, at full weight, and goes on slowly.
-  rebase: ({ limit, long }, rtt) => ({ limit, long: rtt, windows: warmUp, starting: rtt > long * marked })
+  // One window is a small sample: a latency that may well be the old one moves the long run only in part.
+  rebase: ({ limit, long }, rtt) => {
+    const isClose = rtt < long * close && long < rtt * close
+    return { limit, long: isClose ? long + (rtt - long) * 0.3 : rtt, windows: warmUp, starting: rtt > long * marked }
+  }
 })

@@ -6,10 +6,12 @@
  * case and lets it grow. So the limit is lowered to `share` of itself for two windows, of which the first lets the calls
  * of before run out and the second is measured:
  *
- * - after every `every` windows in which the limit was used, the first time after a third of them
+ * - after `every` windows in which the limit was used and no longer rising fast
  * - at once when the limit has halved and calls take no less time for it: then it is not our calls that make them wait
  *
- * Envoy's adaptive concurrency does the first. Netflix's Vegas measures at full load, which keeps the drift.
+ * The first measurement, and the one after a measurement that is in doubt, comes after a third of `every`.
+ *
+ * Envoy's adaptive concurrency measures so, too. Netflix's Vegas measures at full load, which keeps the drift.
  */
 import { type Algorithm, type Bounds, isUntried, type Window } from "./algorithm.ts"
 
@@ -23,43 +25,60 @@ export interface State<Inner> {
   readonly limit: number
   readonly inner: Inner
   readonly phase: "Following" | "Draining" | "Measuring"
-  /** Since the last measurement: windows that used the limit, the highest limit, the longest latency. */
-  readonly windows: number
+  /** Windows still to come before the next measurement. */
+  readonly due: number
+  /** Since the last measurement: the highest limit, the longest latency, and the latency of the last window. */
   readonly highest: number
   readonly longest: number
+  readonly latest: number
 }
+
+/** A limit that is multiplied by this in one window is on its way, and what is measured would be measured too early. */
+const rising = 1.1
 
 export const probing = <Inner extends { readonly limit: number }>(
   { every, share }: Options,
   algorithm: Algorithm<Inner>
 ): Algorithm<State<Inner>> => {
-  const start = (inner: Inner, windows = 0): State<Inner> => ({
+  const soon = Math.ceil(every / 3)
+
+  const start = (inner: Inner, due: number): State<Inner> => ({
     limit: inner.limit,
     inner,
     phase: "Following",
-    windows,
+    due,
     highest: inner.limit,
-    longest: 0
+    longest: 0,
+    latest: 0
   })
 
   const follow = (bounds: Bounds, state: State<Inner>, window: Window): State<Inner> => {
     const inner = algorithm.step(bounds, state.inner, window)
     const { limit } = inner
-    const rtt = window.rtt ?? 0
-    const windows = state.windows + (isUntried(state.limit, window) ? 0 : 1)
-    const highest = Math.max(state.highest, limit)
-    const longest = Math.max(state.longest, rtt)
-    const inVain = limit <= highest / 2 && rtt > longest * 0.75
+    const counts = !isUntried(state.limit, window) && limit < state.limit * rising
+    const next: State<Inner> = {
+      limit,
+      inner,
+      phase: "Following",
+      due: state.due - (counts ? 1 : 0),
+      highest: Math.max(state.highest, limit),
+      longest: Math.max(state.longest, window.rtt ?? 0),
+      latest: window.rtt ?? state.latest
+    }
     const lowered = Math.floor(limit * share)
-    const isDue = every !== Infinity && (windows >= every || inVain) && lowered >= bounds.min
-    return isDue
-      ? { limit: lowered, inner, phase: "Draining", windows, highest, longest }
-      : { limit, inner, phase: "Following", windows, highest, longest }
+    const isDue = every !== Infinity && (next.due <= 0 || isInVain(next)) && lowered >= bounds.min
+    return isDue ? { ...next, limit: lowered, phase: "Draining" } : next
+  }
+
+  const measured = (state: State<Inner>, rtt: number): State<Inner> => {
+    // In doubt: the dependency has just changed, or calls are faster by as much as there are fewer of them, so that the
+    // lowered limit was still too high.
+    const inDoubt = isInVain(state) || rtt < state.latest * (share + 0.1)
+    return start(algorithm.rebase(state.inner, rtt), inDoubt ? soon : every)
   }
 
   return {
-    // What was measured first may have been measured above the capacity.
-    initial: (limit) => start(algorithm.initial(limit), every === Infinity ? 0 : Math.floor(every * 2 / 3)),
+    initial: (limit) => start(algorithm.initial(limit), soon),
     step: (bounds, state, window) => {
       switch (state.phase) {
         case "Following":
@@ -67,9 +86,13 @@ export const probing = <Inner extends { readonly limit: number }>(
         case "Draining":
           return { ...state, phase: "Measuring" }
         case "Measuring":
-          return start(window.rtt === undefined ? state.inner : algorithm.rebase(state.inner, window.rtt))
+          return window.rtt === undefined ? start(state.inner, soon) : measured(state, window.rtt)
       }
     },
-    rebase: (state, rtt) => start(algorithm.rebase(state.inner, rtt))
+    rebase: (state, rtt) => start(algorithm.rebase(state.inner, rtt), every)
   }
 }
+
+/** The limit has halved, and calls take about as long as at the worst. */
+const isInVain = ({ highest, inner, latest, longest }: State<{ readonly limit: number }>): boolean =>
+  inner.limit <= highest / 2 && latest > longest * 0.75
