@@ -139,7 +139,7 @@ describe("gradient2", () => {
       const limits = simulate(limiter("gradient2", initial), steady(capacity, { seed, sigma, until: 150_000 }))
       assertNear(settled(limits, 30), capacity, `from ${initial}, sigma ${sigma}, seed ${seed}`)
     },
-    { arbitrary: { runs: 600 } }
+    { arbitrary: { runs: 60 } }
   )
 
   it("RT-10 does not drift where latencies scatter wildly", () => {

@@ -31,6 +31,8 @@ export interface State {
   readonly windows: number
   /** Whether calls have not yet taken longer since the start, or since they were found to take longer for good. */
   readonly starting: boolean
+  /** Whether the long run has been measured without load. */
+  readonly measured: boolean
 }
 
 /** So many windows the long run is a plain average. */
@@ -43,7 +45,7 @@ const marked = 1.25
 const close = 1.1
 
 export const gradient2 = ({ longWindow, queue, smoothing, tolerance }: Options): Algorithm<State> => ({
-  initial: (limit) => ({ limit, long: 0, windows: 0, starting: true }),
+  initial: (limit) => ({ limit, long: 0, windows: 0, starting: true, measured: false }),
   step: (bounds, state, window) => {
     const { limit } = state
     const short = window.rtt
@@ -51,7 +53,7 @@ export const gradient2 = ({ longWindow, queue, smoothing, tolerance }: Options):
     if (state.starting && state.windows > 0 && short > state.long * marked) {
       // The start went too far. What was measured in it is no long run.
       const back = Math.max(0.5, state.long / short)
-      return { long: state.long, windows: warmUp, limit: within(bounds, limit * back), starting: false }
+      return { ...state, windows: warmUp, limit: within(bounds, limit * back), starting: false }
     }
     const windows = state.windows + 1
     const weight = windows <= Math.min(warmUp, longWindow) ? 1 / windows : 2 / (longWindow + 1)
@@ -63,9 +65,12 @@ export const gradient2 = ({ longWindow, queue, smoothing, tolerance }: Options):
     const target = limit * gradient + (queue ?? Math.max(1, limit / 20))
     return { ...next, limit: within(bounds, limit * (1 - smoothing) + target * smoothing) }
   },
-  // One window is a small sample: a latency that may well be the old one moves the long run only in part.
-  rebase: ({ limit, long }, rtt) => {
-    const isClose = rtt < long * close && long < rtt * close
-    return { limit, long: isClose ? long + (rtt - long) * 0.3 : rtt, windows: warmUp, starting: rtt > long * marked }
-  }
+  // One window is a small sample: a latency that may well be the one known before moves it only in part.
+  rebase: ({ limit, long, measured }, rtt) => ({
+    limit,
+    long: measured && rtt < long * close && long < rtt * close ? long + (rtt - long) * 0.3 : rtt,
+    windows: warmUp,
+    starting: rtt > long * marked,
+    measured: true
+  })
 })
