@@ -141,7 +141,7 @@ export interface Gradient2Options {
   readonly longWindow?: number | undefined
   /** Calls that may wait inside the dependency. Default: a twentieth of the limit, at least 1. */
   readonly queue?: number | undefined
-  /** How much of each step is taken, above 0 to 1. Default 0.5. */
+  /** How much of each step is taken, 0.01 to 1. Default 0.5. */
   readonly smoothing?: number | undefined
   /** Windows under load between two measurements of the latency without it; `Infinity` for none. Default 30. */
   readonly probeEvery?: number | undefined
@@ -167,7 +167,7 @@ export const gradient2 = (options: Gradient2Options = {}): Algorithm =>
       tolerance: numberBetween("tolerance", options.tolerance ?? 1, 1, 10),
       longWindow: positiveInteger("longWindow", options.longWindow ?? 600),
       queue: options.queue === undefined ? undefined : positiveInteger("queue", options.queue),
-      smoothing: shareOf("smoothing", options.smoothing ?? 0.5)
+      smoothing: smoothingOf(options.smoothing ?? 0.5)
     }, probeEvery(options))
   )
 
@@ -182,7 +182,7 @@ export interface VegasOptions {
   readonly alpha?: number | undefined
   /** More waiting calls, in multiples of log10(limit), shrink it. At least `alpha`. Default 6. */
   readonly beta?: number | undefined
-  /** How much of each step is taken, above 0 to 1. Default 1. */
+  /** How much of each step is taken, 0.01 to 1. Default 1. */
   readonly smoothing?: number | undefined
   /** Windows under load between two measurements of the latency without it; `Infinity` for none. Default 30. */
   readonly probeEvery?: number | undefined
@@ -207,7 +207,7 @@ export const vegas = (options: VegasOptions = {}): Algorithm => {
     startVegas({
       alpha,
       beta: numberBetween("beta", options.beta ?? Math.max(6, alpha), alpha, Infinity),
-      smoothing: shareOf("smoothing", options.smoothing ?? 1)
+      smoothing: smoothingOf(options.smoothing ?? 1)
     }, probeEvery(options))
   )
 }
@@ -219,7 +219,7 @@ export const vegas = (options: VegasOptions = {}): Algorithm => {
  * @since 0.1.0
  */
 export interface AimdOptions {
-  /** What the limit is multiplied with after a window with a drop, 0.5 to below 1. Default 0.9. */
+  /** What the limit is multiplied with after a window with a drop, 0.5 to 0.99. Default 0.9. */
   readonly backoff?: number | undefined
   /** A window whose calls took longer on average counts as one with a drop. Default 5 seconds. */
   readonly timeout?: Duration.Input | undefined
@@ -235,7 +235,7 @@ export interface AimdOptions {
  * @since 0.1.0
  */
 export const aimd = (options: AimdOptions = {}): Algorithm => {
-  const backoff = numberBetween("backoff", options.backoff ?? 0.9, 0.5, 1 - Number.EPSILON)
+  const backoff = numberBetween("backoff", options.backoff ?? 0.9, 0.5, 0.99)
   const timeoutMillis = positiveMillis("timeout", options.timeout ?? "5 seconds", { infinite: true })
   return algorithm("aimd", startAimd({ backoff, timeoutMillis }))
 }
@@ -447,11 +447,11 @@ export const isCallShed = (u: unknown): u is CallShed => Predicate.hasProperty(u
 export interface ShedderOptions {
   /** What errors and signals call it. */
   readonly name: string
-  /** How long calls count. Default 2 minutes. */
+  /** How long calls count. Default 30 seconds. After an outage it takes a few windows before nothing is left out. */
   readonly window?: Duration.Input | undefined
   /**
    * Calls are left out when there are more than so many for each that the dependency accepts, at least 1. The higher, the
-   * longer they are still tried. Default: 4 for `CriticalPlus`, 2 for `Critical`, 1.5 for `SheddablePlus` and 1.1 for `Sheddable`.
+   * longer they are still tried. Default: 4 for `CriticalPlus`, 2 for `Critical`, 1.5 for `SheddablePlus` and 1.25 for `Sheddable`.
    */
   readonly multipliers?: { readonly [C in Criticality]?: number | undefined } | undefined
   /** Nothing is left out before the window has so many calls of a criticality. Default 10. */
@@ -547,7 +547,7 @@ export const shedder = (options: ShedderOptions): Effect.Effect<Shedder["Service
   const settings = {
     name,
     classify,
-    windowMillis: positiveMillis("window", options.window ?? "2 minutes"),
+    windowMillis: positiveMillis("window", options.window ?? "30 seconds"),
     minimumCalls: nonNegativeInteger("minimumCalls", options.minimumCalls ?? 10),
     multipliers: byCriticality(multiplierOf),
     shed: (criticality: Criticality, probability: number) =>
@@ -620,9 +620,9 @@ const byName = { gradient2, vegas, aimd }
 const algorithmOf = (given: Algorithm | Algorithm["name"]): Algorithm =>
   typeof given === "string" ? byName[oneOf("algorithm", given, ["gradient2", "vegas", "aimd"])]() : given
 
-const shareOf = (name: string, value: number): number => numberBetween(name, value, Number.EPSILON, 1)
+const smoothingOf = (value: number): number => numberBetween("smoothing", value, 0.01, 1)
 
 const probeEvery = (options: { readonly probeEvery?: number | undefined }): number =>
   options.probeEvery === Infinity ? Infinity : positiveInteger("probeEvery", options.probeEvery ?? 30)
 
-const defaultMultipliers = { CriticalPlus: 4, Critical: 2, SheddablePlus: 1.5, Sheddable: 1.1 }
+const defaultMultipliers = { CriticalPlus: 4, Critical: 2, SheddablePlus: 1.5, Sheddable: 1.25 }

@@ -20,7 +20,7 @@ export interface Options {
   readonly longWindow: number
   /** Calls that may wait in the dependency, the room to grow; `undefined` for a twentieth of the limit, at least 1. */
   readonly queue: number | undefined
-  /** How much of each step is taken, above 0 to 1. */
+  /** How much of each step is taken, up to 1. */
   readonly smoothing: number
 }
 

@@ -12,7 +12,7 @@ export interface Options {
   /** In multiples of log10(limit): fewer waiting calls than `alpha` let the limit grow, more than `beta` shrink it. */
   readonly alpha: number
   readonly beta: number
-  /** How much of each step is taken, above 0 to 1. */
+  /** How much of each step is taken, up to 1. */
   readonly smoothing: number
 }
 
