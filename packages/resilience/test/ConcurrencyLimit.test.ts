@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import * as TestClock from "effect/testing/TestClock"
 import { fault } from "./support/faults.ts"
 
@@ -79,6 +80,23 @@ describe("ConcurrencyLimit.run", () => {
       const drops = yield* make({ initial: 40, min: 5, algorithm: "aimd" })
       for (let window = 0; window < 40; window++) yield* windowOf(drops, 100, Effect.fail(fault("Overloaded")))
       assert.strictEqual((yield* drops.state).limit, 5)
+    }))
+
+  it.effect("RT-10 settles within 20 % of what a dependency can do at once, in 30 windows", () =>
+    Effect.gen(function*() {
+      for (const algorithm of ["gradient2", "vegas"] as const) {
+        const limit = yield* make({ algorithm, initial: 10 })
+        const dependency = yield* Semaphore.make(40)
+        const call = Effect.ignore(limit.run(dependency.withPermit(Effect.sleep("100 millis"))))
+        const limits: Array<number> = []
+        // Six hundred calls a second, of which it can do four hundred.
+        for (let tick = 0; tick < 4_500; tick++) {
+          yield* Effect.replicateEffect(forkNow(call), 6)
+          yield* TestClock.adjust("10 millis")
+          if (tick >= 3_000) limits.push((yield* limit.state).limit)
+        }
+        for (const found of limits) assert.isTrue(found >= 32 && found <= 48, `${algorithm}: ${found}`)
+      }
     }))
 
   it.effect("RT-10 takes overload for a drop, and learns nothing from other failures and interruptions", () =>
