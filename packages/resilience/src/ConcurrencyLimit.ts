@@ -143,7 +143,7 @@ export interface Gradient2Options {
   readonly queue?: number | undefined
   /** How much of each step is taken, 0.01 to 1. Default 0.5. */
   readonly smoothing?: number | undefined
-  /** Windows under load between two measurements of the latency without it; `Infinity` for none. Default 30. */
+  /** Windows that reach the limit between two measurements of the latency without load; `Infinity` for none. Default 30. */
   readonly probeEvery?: number | undefined
 }
 
@@ -151,7 +151,7 @@ export interface Gradient2Options {
  * Moves the limit by the ratio of how long calls take in the long run and how long they take now.
  *
  * After Netflix's `Gradient2Limit`. It starts by growing half as large again with each window until calls take longer.
- * After the first ten and then every `probeEvery` windows under load it lowers the limit to 70 % for two windows to learn
+ * After the first ten and then every `probeEvery` windows that reach the limit it lowers it to 70 % for two windows to learn
  * how long calls take without the load, and also when the limit has halved and calls take no less time for it. So it
  * neither takes its own queue for normal nor stays small when the dependency has become slower for good.
  *
@@ -184,7 +184,7 @@ export interface VegasOptions {
   readonly beta?: number | undefined
   /** How much of each step is taken, 0.01 to 1. Default 1. */
   readonly smoothing?: number | undefined
-  /** Windows under load between two measurements of the latency without it; `Infinity` for none. Default 30. */
+  /** Windows that reach the limit between two measurements of the latency without load; `Infinity` for none. Default 30. */
   readonly probeEvery?: number | undefined
 }
 

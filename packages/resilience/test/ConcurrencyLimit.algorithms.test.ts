@@ -200,6 +200,13 @@ describe.each(["gradient2", "vegas"] as const)("%s", (name) => {
     assertNear(settled(limits, 240), 60, "all of it")
   })
 
+  it("RT-10 refuses nobody for a measurement while the limit is not reached", () => {
+    const machine = algorithms[name](30)({ min: 1, max: 60, initial: 60, windowMillis: 1_000, windowCalls: 10 })
+    const limits = simulate(machine, steady(200, { rate: () => 320, sigma: 0.1, until: 600_000 }))
+    // About 32 of 60 are in flight.
+    assert.isAtLeast(Math.min(...limits), 55, limits.join())
+  })
+
   it("RT-10 ignores how fast drops come: they teach no latency", () => {
     const machine = limiter(name, 20, Infinity)
     let now = 0

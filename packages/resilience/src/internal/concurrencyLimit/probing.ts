@@ -6,14 +6,15 @@
  * case and lets it grow. So the limit is lowered to `share` of itself for two windows, of which the first lets the calls
  * of before run out and the second is measured:
  *
- * - after `every` windows in which the limit was used and no longer rising fast
+ * - after `every` windows in which the limit was reached and no longer rising fast. Where it is not reached nothing is
+ *   measured, since lowering it might refuse calls that the dependency could well serve.
  * - at once when the limit has halved and calls take no less time for it: then it is not our calls that make them wait
  *
  * The first measurement, and the one after a measurement that is in doubt, comes after a third of `every`.
  *
  * Envoy's adaptive concurrency measures so, too. Netflix's Vegas measures at full load, which keeps the drift.
  */
-import { type Algorithm, type Bounds, isUntried, type Window } from "./algorithm.ts"
+import type { Algorithm, Bounds, Window } from "./algorithm.ts"
 
 export interface Options {
   /** Windows from one measurement to the next; `Infinity` for no measurements at all. */
@@ -55,7 +56,7 @@ export const probing = <Inner extends { readonly limit: number }>(
   const follow = (bounds: Bounds, state: State<Inner>, window: Window): State<Inner> => {
     const inner = algorithm.step(bounds, state.inner, window)
     const { limit } = inner
-    const counts = !isUntried(state.limit, window) && limit < state.limit * rising
+    const counts = window.inFlight >= Math.floor(state.limit) && limit < state.limit * rising
     const next: State<Inner> = {
       limit,
       inner,
