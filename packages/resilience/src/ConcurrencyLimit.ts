@@ -5,7 +5,7 @@
  * measures: calls that take longer than they used to are waiting for each other, so the limit goes down; calls that take no
  * longer leave room, so it goes up. Calls above the limit fail at once with {@link ConcurrencyLimited}. There is no line.
  *
- * Calls are looked at in windows of a second and at least ten calls. What a call says:
+ * Calls are looked at in windows: of a second, or twice as long as calls take, and at least ten calls. What a call says:
  *
  * | call | says |
  * | --- | --- |
@@ -151,7 +151,7 @@ export interface Gradient2Options {
  * Moves the limit by the ratio of how long calls take in the long run and how long they take now.
  *
  * After Netflix's `Gradient2Limit`. It starts by growing half as large again with each window until calls take longer.
- * After the first ten and then every `probeEvery` windows that reach the limit it lowers it to 70 % for two windows to learn
+ * After the first ten and then every `probeEvery` windows that reach the limit it lowers it to 70 % for a window to learn
  * how long calls take without the load, and also when the limit has halved and calls take no less time for it. So it
  * neither takes its own queue for normal nor stays small when the dependency has become slower for good.
  *
@@ -257,7 +257,7 @@ export interface Options {
   readonly max?: number | undefined
   /** The limit at the start. Default 20, or what `min` and `max` allow. */
   readonly initial?: number | undefined
-  /** How long a window is. Default 1 second. */
+  /** How long a window is, at least: it is twice as long as its calls where that is longer. Default 1 second. */
   readonly window?: Duration.Input | undefined
   /** A window lasts until it has so many calls that say something. Default 10. */
   readonly windowCalls?: number | undefined

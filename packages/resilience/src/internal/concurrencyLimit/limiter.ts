@@ -20,11 +20,20 @@ export interface Options extends Bounds {
 /** Latencies below this, in milliseconds, are cache hits and the like: they measure this process. */
 const leastLatency = 0.1
 
+/** How many times as long as its calls a window is at least. */
+const windowsPerCall = 2
+
+/**
+ * A window counts the calls that both began and ended in it, and lasts for twice as long as calls take: what is seen is
+ * the limit of now and not an earlier one, and slow calls are seen, too. So with calls of ten seconds the limit moves
+ * every twenty.
+ */
 export class Limiter<State extends { readonly limit: number }> {
   inFlight = 0
   private readonly options: Options
   private readonly algorithm: Algorithm<State>
   private state: State
+  private windowStart = -Infinity
   private windowEnd = -Infinity
   private calls = 0
   private answered = 0
@@ -47,32 +56,35 @@ export class Limiter<State extends { readonly limit: number }> {
     return this.inFlight < this.limit ? ++this.inFlight : 0
   }
 
-  /** A call that came in as one of `inFlight` has ended, and took so long. `true` when the limit has been looked at. */
-  leave(now: number, millis: number, inFlight: number, outcome: Outcome): boolean {
+  /** A call that came in as one of `inFlight` has ended, and took so long. */
+  leave(now: number, millis: number, inFlight: number, outcome: Outcome): void {
     this.inFlight--
-    if (outcome === "ignored" || (outcome === "answered" && millis < leastLatency)) return false
+    if (outcome === "ignored" || now - millis < this.windowStart) return
+    if (outcome === "answered" && millis < leastLatency) return
+    if (this.windowEnd === -Infinity) this.windowEnd = now + this.options.windowMillis
     this.calls++
-    if (outcome === "answered") {
+    this.mostInFlight = Math.max(this.mostInFlight, inFlight)
+    if (outcome === "dropped") this.dropped = true
+    else {
       this.answered++
       this.latency += millis
-    } else {
-      this.dropped = true
     }
-    this.mostInFlight = Math.max(this.mostInFlight, inFlight)
-    if (this.windowEnd === -Infinity) this.windowEnd = now + this.options.windowMillis
-    if (now < this.windowEnd || this.calls < this.options.windowCalls) return false
+    if (now >= this.windowEnd && this.calls >= this.options.windowCalls) this.close(now)
+  }
+
+  private close(now: number): void {
+    const rtt = this.answered === 0 ? undefined : this.latency / this.answered
     this.state = this.algorithm.step(this.options, this.state, {
-      rtt: this.answered === 0 ? undefined : this.latency / this.answered,
+      rtt,
       inFlight: this.mostInFlight,
       dropped: this.dropped
     })
-    this.windowEnd = now + this.options.windowMillis
-    this.calls =
-      this.answered =
-      this.latency =
-      this.mostInFlight =
-        0
+    this.windowStart = now
+    this.windowEnd = now + Math.max(this.options.windowMillis, windowsPerCall * (rtt ?? 0))
+    this.calls = 0
+    this.answered = 0
+    this.latency = 0
+    this.mostInFlight = 0
     this.dropped = false
-    return true
   }
 }

@@ -3,8 +3,7 @@
  *
  * An algorithm that compares latency with an older one is lost when the older one is wrong: after the dependency has
  * become slower for good it sees a queue for ever, and under steady load it takes the queue that it made for the normal
- * case and lets it grow. So the limit is lowered to `share` of itself for two windows, of which the first lets the calls
- * of before run out and the second is measured:
+ * case and lets it grow. So the limit is lowered to `share` of itself for a window, which is measured:
  *
  * - after `every` windows in which the limit was reached and no longer rising fast. Where it is not reached nothing is
  *   measured, since lowering it might refuse calls that the dependency could well serve.
@@ -25,7 +24,7 @@ export interface Options {
 export interface State<Inner> {
   readonly limit: number
   readonly inner: Inner
-  readonly phase: "Following" | "Draining" | "Measuring"
+  readonly phase: "Following" | "Measuring"
   /** Windows still to come before the next measurement. */
   readonly due: number
   /** Since the last measurement: the highest limit, the longest latency, and the latency of the last window. */
@@ -68,7 +67,7 @@ export const probing = <Inner extends { readonly limit: number }>(
     }
     const lowered = Math.floor(limit * share)
     const isDue = every !== Infinity && (next.due <= 0 || isInVain(next)) && lowered >= bounds.min
-    return isDue ? { ...next, limit: lowered, phase: "Draining" } : next
+    return isDue ? { ...next, limit: lowered, phase: "Measuring" } : next
   }
 
   const measured = (state: State<Inner>, rtt: number): State<Inner> => {
@@ -80,16 +79,12 @@ export const probing = <Inner extends { readonly limit: number }>(
 
   return {
     initial: (limit) => start(algorithm.initial(limit), soon),
-    step: (bounds, state, window) => {
-      switch (state.phase) {
-        case "Following":
-          return follow(bounds, state, window)
-        case "Draining":
-          return { ...state, phase: "Measuring" }
-        case "Measuring":
-          return window.rtt === undefined ? start(state.inner, soon) : measured(state, window.rtt)
-      }
-    },
+    step: (bounds, state, window) =>
+      state.phase === "Following"
+        ? follow(bounds, state, window)
+        : window.rtt === undefined
+        ? start(state.inner, soon)
+        : measured(state, window.rtt),
     rebase: (state, rtt) => start(algorithm.rebase(state.inner, rtt), every)
   }
 }
