@@ -5,6 +5,7 @@
  */
 export * as Bulkhead from "./Bulkhead.ts"
 export * as CircuitBreaker from "./CircuitBreaker.ts"
+export * as ConcurrencyLimit from "./ConcurrencyLimit.ts"
 export * as Deadline from "./Deadline.ts"
 export * as Failure from "./Failure.ts"
 export * as Hedge from "./Hedge.ts"
