@@ -44,6 +44,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
@@ -55,7 +56,7 @@ import { monotonicMillis } from "./internal/monotonic.ts"
 import { durationMillis, nonNegativeInteger, numberBetween, positiveMillis } from "./internal/options.ts"
 import * as Backoff from "./internal/retry/backoff.ts"
 import { Call, CurrentCall } from "./internal/retry/call.ts"
-import { atMost, decide, waiting } from "./internal/retry/decide.ts"
+import { atMost, decide, decideStep, waiting } from "./internal/retry/decide.ts"
 import { late, mayStartLate, type Step, toStep } from "./internal/retry/late.ts"
 import { RetryBudget } from "./RetryBudget.ts"
 import * as Signal from "./Signal.ts"
@@ -304,15 +305,15 @@ export const withBudget = <Output, Input, Error, Env>(
         )
       }
       const account = call === undefined ? budget.openUnsafe(fiber) : call.accountOf(budget, fiber)
-      const budgeted = decide(self, (fiber, input, delay) => {
+      const affordable = (fiber: Fiber.Fiber<unknown, unknown>, input: Input, delay: Duration.Duration) => {
         // Without a call nobody else says that the wait before this failure is over.
         if (call === undefined) account.startedUnsafe()
         const failure = Failure.infoUnsafe(fiber, input)
         if (account.reserveUnsafe(failure.kind)) return delay
         Signal.emitUnsafe(fiber, () => ({ _tag: "BudgetExhausted", budget: budget.rule, failure }))
         return undefined
-      })
-      return toStep(budgeted)
+      }
+      return Effect.map(toStep(self), (step) => decideStep(step, affordable))
     })))
 
 /**
