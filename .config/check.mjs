@@ -1,7 +1,7 @@
 /** Runs every check that is not a test, in turn, and says how each ended. `node .config/check.mjs [name ...]` */
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
@@ -27,7 +27,7 @@ const results = checks.filter((name) => wanted.length === 0 || wanted.includes(n
     shell: true,
     encoding: "utf8",
     maxBuffer: 64 * 1024 * 1024,
-    env: { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env.PATH ?? ""}` }
+    env: { ...process.env, PATH: `${join(root, "node_modules", ".bin")}${delimiter}${process.env.PATH ?? ""}` }
   })
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   const passed = result.status === 0

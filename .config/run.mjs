@@ -11,6 +11,7 @@
 import { spawn, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { constants } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -72,15 +73,20 @@ const become = (command, args, options = {}) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => signal === "SIGINT" && process.stdin.isTTY ? undefined : child.kill(signal))
   }
+  // npm ends the shell between it and this process, and leaves this process running.
+  const parent = process.ppid
+  setInterval(() => process.ppid === parent ? undefined : child.kill("SIGTERM"), 250).unref()
   child.on("error", (error) => fail(`${command} could not be started: ${error.message}.`))
-  child.on("exit", (code, signal) => process.exit(signal === null ? code ?? 1 : 128 + 15))
+  child.on("exit", (code, signal) => process.exit(signal === null ? code ?? 1 : 128 + constants.signals[signal]))
 }
 
 const start = (args) => {
   become(join(bin, "node"), [join("examples", "agent-server", "src", "main.ts"), ...args])
 }
 
-const test = (args) => become(join(bin, "vitest"), ["run", "--config", ".config/vitest.config.ts", ...args])
+const vitest = join("node_modules", "vitest", "vitest.mjs")
+
+const test = (args) => become(join(bin, "node"), [vitest, "run", "--config", ".config/vitest.config.ts", ...args])
 
 const check = (args) => become(join(bin, "node"), [".config/check.mjs", ...args])
 

@@ -1,1 +1,86 @@
-export {}
+/**
+ * The agent server, put together. Read it from the bottom up: what a request passes through, what a turn consists of, and
+ * what both stand on.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import * as Turns from "./agents/Turns.ts"
+import { Api } from "./api/Api.ts"
+import * as AdminKeyCheck from "./api/handlers/AdminKeyCheck.ts"
+import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
+import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
+import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
+import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
+import * as SimHandlers from "./api/handlers/SimHandlers.ts"
+import * as Config from "./config.ts"
+import * as Routes from "./http/Routes.ts"
+import { serve } from "./http/serve.ts"
+import * as Server from "./http/Server.ts"
+import * as Logging from "./logging.ts"
+import * as IndexPage from "./pages/IndexPage.ts"
+import * as ProblemPages from "./pages/ProblemPages.ts"
+import * as policies from "./policies.ts"
+import * as LanguageModel from "./providers/languageModel.ts"
+import * as Database from "./sessions/database.ts"
+import * as Sessions from "./sessions/Sessions.ts"
+import * as AdminKey from "./startup/AdminKey.ts"
+import { banner } from "./startup/banner.ts"
+import { launch } from "./startup/launch.ts"
+
+const agentServer = Layer.unwrap(Effect.gen(function*() {
+  const settings = yield* Config.Settings
+  const adminKey = AdminKey.orMade(settings.adminKey)
+
+  const model = LanguageModel.layer(settings.provider)
+
+  const sessions = Layer.provide(Sessions.layer, Database.layer(settings.dataDir))
+
+  const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model }).pipe(
+    Layer.provide(policies.retryBudget)
+  )
+
+  const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+    Layer.provide([
+      ChatHandlers.layer({ maxMessageChars: settings.maxMessageChars }),
+      AgentsHandlers.layer,
+      SessionsHandlers.layer,
+      HealthHandlers.layer,
+      SimHandlers.layer
+    ]),
+    Layer.provide(AdminKeyCheck.layer(adminKey.key))
+  )
+
+  const pages = Layer.mergeAll(HttpApiScalar.layer(Api, { path: "/docs" }), IndexPage.layer, ProblemPages.layer)
+
+  const table = Routes.make([
+    ...Routes.fromOpenApi(OpenApi.fromApi(Api)),
+    ...ProblemPages.routes,
+    ...["/", "/docs", "/openapi.json"].map((path) => ({ path, methods: ["GET"] }) as Routes.Route)
+  ])
+
+  const greeting = Layer.effectDiscard(
+    Effect.flatMap(
+      HttpServer.HttpServer,
+      (server) =>
+        Effect.sync(() =>
+          process.stdout.write(banner({ ...settings, ...adminKey, origin: HttpServer.formatAddress(server.address) }))
+        )
+    )
+  )
+
+  return greeting.pipe(
+    Layer.provide(serve(Layer.merge(api, pages), { table, maxBodyBytes: settings.maxBodyBytes })),
+    Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
+    Layer.provide(turns),
+    Layer.provide(sessions),
+    Layer.provide(model),
+    Layer.provide(Logging.layer({ format: settings.logFormat, level: settings.logLevel }))
+  )
+}))
+
+launch(agentServer.pipe(Layer.provide(Config.layer), Layer.provide(NodeServices.layer)))

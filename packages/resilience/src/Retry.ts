@@ -55,7 +55,7 @@ import { monotonicMillis } from "./internal/monotonic.ts"
 import { durationMillis, nonNegativeInteger, numberBetween, positiveMillis } from "./internal/options.ts"
 import * as Backoff from "./internal/retry/backoff.ts"
 import { Call, CurrentCall } from "./internal/retry/call.ts"
-import { again, decide } from "./internal/retry/decide.ts"
+import { decide, waiting } from "./internal/retry/decide.ts"
 import { RetryBudget } from "./RetryBudget.ts"
 import * as Signal from "./Signal.ts"
 
@@ -142,7 +142,7 @@ export const backoff = (options: BackoffOptions): Schedule.Schedule<Duration.Dur
         const next = Backoff.wait(waits, failures, wait, fiber.getRef(Random.Random).nextDoubleUnsafe())
         if (failures > times || now - firstFailureAt + next > during) return Cause.done(Duration.millis(wait ?? 0))
         wait = next
-        return again(Duration.millis(next))
+        return waiting(Duration.millis(next))
       })
   }))
 }
@@ -226,7 +226,7 @@ export const byKind = <const S extends Schedules>(
             return Cause.done(Duration.zero)
           }
           return Pull.matchEffect(step(now, input), {
-            onSuccess: ([, delay]) => again(delay),
+            onSuccess: ([, delay]) => waiting(delay),
             onFailure: Effect.failCause,
             onDone: () => Cause.done(Duration.zero)
           })
@@ -393,13 +393,16 @@ export const retry: {
   options?: RetryOptions
 ): Effect.Effect<A, E | Error, R | Env> => {
   const name = options?.name ?? "retry"
+  const start = Schedule.toStep(policy)
   return Effect.withFiber((fiber) => {
     const call = new Call()
-    const attempt = Effect.suspend(() => {
+    // The policy starts before the first attempt: a budget counts calls, and not only those that fail.
+    const attempts = Effect.flatMap(Effect.provideService(start, CurrentCall, call), (step) => {
       call.attemptStarted()
-      return self
+      // Nearly every call succeeds at once, so what retries is set up when the first attempt has failed.
+      return Effect.catchCause(self, (cause) => again(self, cause, watched(step, call, name), call))
     })
-    return Effect.onExitPrimitive(Effect.retry(attempt, watched(policy, call, name)), (exit) => {
+    return Effect.onExitPrimitive(attempts, (exit) => {
       const outcome = Exit.isSuccess(exit)
         ? "success"
         : Cause.hasInterruptsOnly(exit.cause)
@@ -412,15 +415,38 @@ export const retry: {
   })
 })
 
-/** The policy as {@link retry} runs it: knowing its call, telling each retry, and never retrying what was cancelled. */
+type Step<Output, Input, Error, Env> = (
+  now: number,
+  input: Input
+) => Pull.Pull<[Output, Duration.Duration], Error, Output, Env>
+
+/** Goes on after a first attempt that failed, as `Effect.retry` goes on. */
+const again = <A, E, R, Output, Error, Env>(
+  self: Effect.Effect<A, E, R>,
+  first: Cause.Cause<E>,
+  policy: Schedule.Schedule<Output, E, Error, Env>,
+  call: Call
+): Effect.Effect<A, E | Error, R | Env> => {
+  let isFirst = true
+  const attempt = Effect.suspend(() => {
+    if (isFirst) {
+      isFirst = false
+      return Effect.failCause(first)
+    }
+    call.attemptStarted()
+    return self
+  })
+  return Effect.retry(attempt, policy)
+}
+
+/** The policy as {@link retry} runs it: telling each retry, and never retrying what was cancelled. */
 const watched = <Output, Input, Error, Env>(
-  policy: Schedule.Schedule<Output, Input, Error, Env>,
+  step: Step<Output, Input, Error, Env>,
   call: Call,
   name: string
 ): Schedule.Schedule<Output | undefined, Input, Error, Env> =>
-  Schedule.fromStep(Effect.map(
-    Effect.provideService(Schedule.toStep(policy), CurrentCall, call),
-    (step) => (now: number, input: Input) =>
+  Schedule.fromStep(
+    Effect.succeed((now: number, input: Input) =>
       Effect.withFiber((fiber): Pull.Pull<[Output, Duration.Duration], Error, Output | undefined, Env> => {
         const failure = Failure.infoUnsafe(fiber, input)
         if (failure.kind === "Cancelled") return Cause.done(undefined)
@@ -429,4 +455,5 @@ const watched = <Output, Input, Error, Env>(
           return Effect.void
         })
       })
-  ))
+    )
+  )

@@ -34,11 +34,11 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type * as Failure from "./Failure.ts"
 import { layerFromConfig } from "./internal/layerFromConfig.ts"
-import { monotonicMillis } from "./internal/monotonic.ts"
 import { nonNegativeInteger, numberBetween, positiveInteger, positiveMillis } from "./internal/options.ts"
-import * as InFlight from "./internal/retryBudget/inFlight.ts"
-import * as Ratio from "./internal/retryBudget/ratio.ts"
-import * as Tokens from "./internal/retryBudget/tokens.ts"
+import type * as InFlight from "./internal/retryBudget/inFlight.ts"
+import * as Ledgers from "./internal/retryBudget/ledgers.ts"
+import type * as Ratio from "./internal/retryBudget/ratio.ts"
+import type * as Tokens from "./internal/retryBudget/tokens.ts"
 
 /**
  * @category type IDs
@@ -156,7 +156,7 @@ export const layer = (options: Options = {}): Layer.Layer<RetryBudget> => {
     floor: numberBetween("floor", options.floor ?? 10, 0, Infinity) * windowMillis / 1000,
     windowMillis
   }
-  return Layer.sync(RetryBudget, () => makeRatio(ratioOptions))
+  return makeLayer("ratio", () => Ledgers.ratio(ratioOptions))
 }
 
 /**
@@ -203,7 +203,7 @@ export const layerTokens = (options: TokensOptions = {}): Layer.Layer<RetryBudge
     timeoutCost: nonNegativeInteger("timeoutCost", options.timeoutCost ?? retryCost),
     refund: nonNegativeInteger("refund", options.refund ?? 1)
   }
-  return Layer.sync(RetryBudget, () => makeTokens(tokensOptions))
+  return makeLayer("tokens", () => Ledgers.tokens(tokensOptions))
 }
 
 /**
@@ -232,7 +232,7 @@ export const layerInFlight = (options: InFlightOptions = {}): Layer.Layer<RetryB
     ratio: numberBetween("ratio", options.ratio ?? 0.2, 0, 1000),
     minimum: nonNegativeInteger("minimum", options.minimum ?? 3)
   }
-  return Layer.sync(RetryBudget, () => makeInFlight(inFlightOptions))
+  return makeLayer("inFlight", () => Ledgers.inFlight(inFlightOptions))
 }
 
 /**
@@ -241,106 +241,17 @@ export const layerInFlight = (options: InFlightOptions = {}): Layer.Layer<RetryB
  * @category layers
  * @since 0.1.0
  */
-export const layerUnlimited: Layer.Layer<RetryBudget> = Layer.succeed(RetryBudget, {
-  [TypeId]: TypeId,
-  rule: "unlimited",
-  available: Effect.succeed(Infinity),
-  openUnsafe: () => ({ reserveUnsafe: () => true, startedUnsafe: () => {}, settleUnsafe: () => {} })
-})
+export const layerUnlimited: Layer.Layer<RetryBudget> = makeLayer("unlimited", () => Ledgers.unlimited)
 
-const makeRatio = (options: Ratio.Options): RetryBudget["Service"] => {
-  let state = Ratio.initial
-  return {
-    [TypeId]: TypeId,
-    rule: "ratio",
-    available: Effect.withFiber((fiber) =>
-      Effect.sync(() => Math.floor(Ratio.available(options, state, Ratio.slotAt(options, monotonicMillis(fiber)))))
-    ),
-    openUnsafe: (fiber) => {
-      state = Ratio.call(state, Ratio.slotAt(options, monotonicMillis(fiber)))
-      let waitingSince: number | undefined
-      return {
-        reserveUnsafe: () => {
-          const slot = Ratio.slotAt(options, monotonicMillis(fiber))
-          const next = Ratio.reserve(options, state, slot)
-          if (next === undefined) return false
-          state = next
-          waitingSince = slot
-          return true
-        },
-        startedUnsafe: () => {
-          waitingSince = undefined
-        },
-        settleUnsafe: () => {
-          if (waitingSince !== undefined) state = Ratio.cancel(state, waitingSince)
-          waitingSince = undefined
-        }
-      }
+/** Each layer that is built has a ledger of its own. */
+function makeLayer(rule: Rule, makeLedger: () => Ledgers.Ledger): Layer.Layer<RetryBudget> {
+  return Layer.sync(RetryBudget, () => {
+    const ledger = makeLedger()
+    return {
+      [TypeId]: TypeId,
+      rule,
+      available: Effect.withFiber((fiber) => Effect.succeed(ledger.available(fiber))),
+      openUnsafe: ledger.open
     }
-  }
-}
-
-const makeTokens = (options: Tokens.Options): RetryBudget["Service"] => {
-  let tokens = options.capacity
-  return {
-    [TypeId]: TypeId,
-    rule: "tokens",
-    available: Effect.sync(() => options.retryCost === 0 ? Infinity : Math.floor(tokens / options.retryCost)),
-    openUnsafe: () => {
-      let waiting = false
-      let lastCost: number | undefined
-      return {
-        reserveUnsafe: (kind) => {
-          const cost = kind === "Timeout" ? options.timeoutCost : options.retryCost
-          const next = Tokens.reserve(tokens, cost)
-          if (next === undefined) return false
-          tokens = next
-          lastCost = cost
-          waiting = true
-          return true
-        },
-        startedUnsafe: () => {
-          waiting = false
-        },
-        settleUnsafe: (outcome) => {
-          if (waiting) tokens = Tokens.giveBack(options, tokens, lastCost ?? 0)
-          else if (outcome === "success") tokens = Tokens.giveBack(options, tokens, lastCost ?? options.refund)
-          waiting = false
-        }
-      }
-    }
-  }
-}
-
-const makeInFlight = (options: InFlight.Options): RetryBudget["Service"] => {
-  let state = InFlight.initial
-  return {
-    [TypeId]: TypeId,
-    rule: "inFlight",
-    available: Effect.sync(() => Math.floor(InFlight.available(options, state))),
-    openUnsafe: () => {
-      state = InFlight.callStarted(state)
-      let holds = false
-      const release = () => {
-        if (holds) state = InFlight.release(state)
-        holds = false
-      }
-      return {
-        reserveUnsafe: () => {
-          // The retry before this one has just failed: its place is free.
-          release()
-          const next = InFlight.reserve(options, state)
-          if (next === undefined) return false
-          state = next
-          holds = true
-          return true
-        },
-        startedUnsafe: () => {},
-        settleUnsafe: () => {
-          release()
-          state = InFlight.callEnded(state)
-        }
-      }
-    }
-  }
+  })
 }

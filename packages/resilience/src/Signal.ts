@@ -156,7 +156,9 @@ export interface DeadlinePassed {
 }
 
 /**
- * A bulkhead or a concurrency limit refused a call, or let it wait for `waited` first.
+ * A bulkhead or a concurrency limit decided on a call, at once or after it had `waited`.
+ *
+ * `limit`, `inFlight` and `queued` are how things stand after the decision. `reason` says why a call was rejected.
  *
  * @category models
  * @since 0.1.0
@@ -164,10 +166,38 @@ export interface DeadlinePassed {
 export interface ConcurrencyDecided {
   readonly _tag: "ConcurrencyDecided"
   readonly name: string
+  readonly policy: ConcurrencyPolicy
   readonly decision: "admitted" | "rejected"
   readonly reason?: string | undefined
   readonly waited: Duration.Duration
+  readonly limit: number
+  readonly inFlight: number
+  readonly queued: number
 }
+
+/**
+ * A call that a bulkhead or a concurrency limit had admitted has ended, or one that waited has given up. The numbers are
+ * how things stand now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConcurrencyReleased {
+  readonly _tag: "ConcurrencyReleased"
+  readonly name: string
+  readonly policy: ConcurrencyPolicy
+  readonly limit: number
+  readonly inFlight: number
+  readonly queued: number
+}
+
+/**
+ * Which policy bounds the calls in flight.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConcurrencyPolicy = "bulkhead" | "concurrencyLimit" | "shedder"
 
 /**
  * A rate limiter decided. One signal a rule.
@@ -283,6 +313,7 @@ export type Signal =
   | BudgetExhausted
   | DeadlinePassed
   | ConcurrencyDecided
+  | ConcurrencyReleased
   | LimitDecided
   | FallbackServed
   | Hedged

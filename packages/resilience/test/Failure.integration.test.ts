@@ -125,7 +125,8 @@ for (const [name, layer] of clients) {
 }
 
 describe("Failure: real errors of Node", () => {
-  const failure = (f: () => Promise<unknown>) => Effect.flip(Effect.tryPromise({ try: f, catch: (error) => error }))
+  const failure = (f: () => Promise<unknown>) =>
+    Effect.promise(() => f().then(() => Promise.reject(new Error("it did not fail")), (error: unknown) => error))
 
   it.live("fetch that was aborted, and fetch that timed out", () =>
     Effect.gen(function*() {

@@ -43,5 +43,6 @@ export const mark = (program: string): string => `[needs ${program}]`
 export const describe = (program: string, name: string, tests: () => void): void => {
   const marked = `${name} ${mark(program)}`
   if (isInstalled(program)) suite(marked, tests)
+  // oxlint-disable-next-line vitest/no-disabled-tests -- counted and told by the run's reporter
   else suite.skip(marked, tests)
 }

@@ -17,7 +17,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { reasonOf, reasonOfEvent } from "./openai/errors.ts"
@@ -34,30 +34,30 @@ export interface Options {
   readonly model: string
 }
 
-/** Provides the `LanguageModel` of one model at one endpoint. */
-export const layer = (options: Options): Layer.Layer<LanguageModel.LanguageModel, never, HttpClient.HttpClient> =>
-  Layer.effect(LanguageModel.LanguageModel, make(options))
-
-/** A `LanguageModel` for one model at one endpoint. */
-export const make = Effect.fnUntraced(function*(options: Options) {
+const make = Effect.fnUntraced(function*(options: Options) {
   const client = yield* HttpClient.HttpClient
+  const withoutKey = redacting(options.apiKey)
   return yield* LanguageModel.make({
     generateText: (provided) =>
       requestFor(options, provided, false).pipe(
-        Effect.flatMap((request) => send(client, request)),
+        Effect.flatMap((request) => send(client, request, withoutKey)),
         Effect.flatMap(readCompletion),
         Effect.map(completionParts),
         failWith("generateText")
       ),
     streamText: (provided) =>
       requestFor(options, provided, true).pipe(
-        Effect.flatMap((request) => send(client, request)),
-        Effect.map(readChunks),
+        Effect.flatMap((request) => send(client, request, withoutKey)),
+        Effect.map((response) => readChunks(response, withoutKey)),
         Stream.unwrap,
         Stream.mapError((reason) => AiError.make({ module: "OpenAiLanguageModel", method: "streamText", reason }))
       )
   })
 })
+
+/** Provides the `LanguageModel` of one model at one endpoint. */
+export const layer = (options: Options): Layer.Layer<LanguageModel.LanguageModel, never, HttpClient.HttpClient> =>
+  Layer.effect(LanguageModel.LanguageModel, make(options))
 
 const failWith = (method: string) => <A, R>(self: Effect.Effect<A, AiError.AiErrorReason, R>) =>
   Effect.mapError(self, (reason) => AiError.make({ module: "OpenAiLanguageModel", method, reason }))
@@ -86,8 +86,16 @@ const requestFor = Effect.fnUntraced(function*(
   )
 })
 
+/** Takes the key out of a text: providers are known to repeat the one that they reject. */
+const redacting = (apiKey: Redacted.Redacted | undefined) => (text: string): string =>
+  apiKey === undefined ? text : text.replaceAll(Redacted.value(apiKey), "<redacted>")
+
 /** Sends a request. A reply that is no success becomes its reason. */
-const send = (client: HttpClient.HttpClient, request: HttpClientRequest.HttpClientRequest) =>
+const send = (
+  client: HttpClient.HttpClient,
+  request: HttpClientRequest.HttpClientRequest,
+  withoutKey: (text: string) => string
+) =>
   client.execute(request).pipe(
     Effect.mapError(reasonOfClientError),
     Effect.flatMap((response) =>
@@ -95,7 +103,7 @@ const send = (client: HttpClient.HttpClient, request: HttpClientRequest.HttpClie
         ? Effect.succeed(response)
         : Effect.flatMap(
           Effect.orElseSucceed(response.text, () => ""),
-          (body) => Effect.fail(reasonOf(response.status, response.headers, body))
+          (body) => Effect.fail(reasonOf(response.status, response.headers, withoutKey(body)))
         )
     )
   )
@@ -137,17 +145,26 @@ const readCompletion = (response: HttpClientResponse.HttpClientResponse) =>
 const completionParts = (completion: ChatCompletion): Array<Response.PartEncoded> => {
   const [choice] = completion.choices
   return [
-    { type: "response-metadata", id: completion.id, modelId: completion.model },
+    metadataPart(completion),
     { type: "text", text: choice.message.content ?? "" },
     finishPart(choice.finish_reason, completion.usage ?? undefined)
   ]
 }
 
+const metadataPart = (
+  { id, model }: Pick<ChatCompletion, "id" | "model">
+): Response.ResponseMetadataPartEncoded => ({
+  type: "response-metadata",
+  ...(id === undefined || id === null ? {} : { id }),
+  ...(model === undefined || model === null ? {} : { modelId: model })
+})
+
 const textId = "0"
 
 /** The parts of a streamed reply, in the order in which its chunks come. */
 const readChunks = (
-  response: HttpClientResponse.HttpClientResponse
+  response: HttpClientResponse.HttpClientResponse,
+  withoutKey: (text: string) => string
 ): Stream.Stream<Response.StreamPartEncoded, AiError.AiErrorReason> =>
   Stream.suspend(() => {
     let started = false
@@ -157,10 +174,7 @@ const readChunks = (
       const parts: Array<Response.StreamPartEncoded> = []
       if (!started) {
         started = true
-        parts.push({ type: "response-metadata", id: chunk.id, modelId: chunk.model }, {
-          type: "text-start",
-          id: textId
-        })
+        parts.push(metadataPart(chunk), { type: "text-start", id: textId })
       }
       const [choice] = chunk.choices
       if (choice?.delta.content) parts.push({ type: "text-delta", id: textId, delta: choice.delta.content })
@@ -179,7 +193,7 @@ const readChunks = (
       Stream.pipeThroughChannel(Sse.decode<AiError.AiErrorReason, unknown>()),
       Stream.mapError(reasonOfSseError),
       Stream.takeWhile((event) => event.data !== "[DONE]"),
-      Stream.mapEffect((event) => decodeChunk(event.data)),
+      Stream.mapEffect((event) => decodeChunk(event.data, withoutKey)),
       Stream.flatMap((chunk) => Stream.fromIterable(partsOf(chunk))),
       Stream.concat(end)
     )
@@ -190,10 +204,16 @@ const reasonOfSseError = (error: AiError.AiErrorReason | Sse.Retry | Sse.SseErro
 
 const decodeEvent = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Union([ChatChunk, ErrorBody])))
 
-const decodeChunk = (data: string): Effect.Effect<ChatChunk, AiError.AiErrorReason> =>
+const decodeChunk = (
+  data: string,
+  withoutKey: (text: string) => string
+): Effect.Effect<ChatChunk, AiError.AiErrorReason> =>
   Option.match(decodeEvent(data), {
     onNone: () => Effect.fail(invalid("an event of the stream is not a chat completion chunk")),
-    onSome: (event) => "error" in event ? Effect.fail(reasonOfEvent(event)) : Effect.succeed(event)
+    onSome: (event) =>
+      "error" in event
+        ? Effect.fail(reasonOfEvent({ error: { ...event.error, message: withoutKey(event.error.message) } }))
+        : Effect.succeed(event)
   })
 
 const finishReasons: Readonly<Record<string, Response.FinishReason>> = {
@@ -203,9 +223,9 @@ const finishReasons: Readonly<Record<string, Response.FinishReason>> = {
   tool_calls: "tool-calls"
 }
 
-const finishPart = (reason: string | null, usage: Usage | undefined): Response.FinishPartEncoded => ({
+const finishPart = (reason: string | null | undefined, usage: Usage | undefined): Response.FinishPartEncoded => ({
   type: "finish",
-  reason: reason === null ? "unknown" : finishReasons[reason] ?? "other",
+  reason: reason === null || reason === undefined ? "unknown" : finishReasons[reason] ?? "other",
   usage: {
     inputTokens: { total: usage?.prompt_tokens, uncached: undefined, cacheRead: undefined, cacheWrite: undefined },
     outputTokens: { total: usage?.completion_tokens, text: undefined, reasoning: undefined }

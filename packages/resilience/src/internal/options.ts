@@ -11,11 +11,18 @@ export const positiveInteger = (name: string, value: number): number =>
 export const nonNegativeInteger = (name: string, value: number): number =>
   Number.isSafeInteger(value) && value >= 0 ? value : refuse(name, "an integer of at least 0", value)
 
+export const finiteNumber = (name: string, value: number): number =>
+  Number.isFinite(value) ? value : refuse(name, "a finite number", value)
+
 /** A finite number within `[min, max]`. */
 export const numberBetween = (name: string, value: number, min: number, max: number): number =>
   Number.isFinite(value) && value >= min && value <= max
     ? value
     : refuse(name, max === Infinity ? `a finite number of at least ${min}` : `a number from ${min} to ${max}`, value)
+
+/** One of a few words. */
+export const oneOf = <const A extends string>(name: string, value: A, words: ReadonlyArray<A>): A =>
+  words.includes(value) ? value : refuse(name, `one of ${words.join(", ")}`, value)
 
 /** Milliseconds of a duration that is above zero and, unless `infinite` is allowed, finite. */
 export const positiveMillis = (

@@ -27,21 +27,24 @@ export type Usage = typeof Usage.Type
 /** Compatible servers have their own finish reasons, so it is not a closed set. */
 const FinishReason = Schema.NullOr(Schema.String)
 
+/** Compatible servers leave these out, or set them to `null`. */
+const head = {
+  id: Schema.optional(Schema.NullOr(Schema.String)),
+  model: Schema.optional(Schema.NullOr(Schema.String))
+}
+
 export const ChatCompletion = Schema.Struct({
-  id: Schema.String,
-  model: Schema.String,
-  created: Schema.optional(Schema.Finite),
+  ...head,
   choices: Schema.NonEmptyArray(Schema.Struct({
-    message: Schema.Struct({ content: Schema.NullOr(Schema.String) }),
-    finish_reason: FinishReason
+    message: Schema.Struct({ content: Schema.optional(Schema.NullOr(Schema.String)) }),
+    finish_reason: Schema.optional(FinishReason)
   })),
   usage: Schema.optional(Schema.NullOr(Usage))
 })
 export type ChatCompletion = typeof ChatCompletion.Type
 
 export const ChatChunk = Schema.Struct({
-  id: Schema.String,
-  model: Schema.String,
+  ...head,
   choices: Schema.Array(Schema.Struct({
     delta: Schema.Struct({ content: Schema.optional(Schema.NullOr(Schema.String)) }),
     finish_reason: Schema.optional(FinishReason)

@@ -21,5 +21,5 @@ export const decide = <Output, Input, Error, Env>(
   )
 
 /** Go on after this wait, which is also the output. */
-export const again = (wait: Duration.Duration): Effect.Effect<[Duration.Duration, Duration.Duration]> =>
+export const waiting = (wait: Duration.Duration): Effect.Effect<[Duration.Duration, Duration.Duration]> =>
   Effect.succeed([wait, wait])

@@ -1,0 +1,166 @@
+/** A class for each kind of problem, to fail with. What they mean is in `problemKinds.ts`. */
+import * as HttpApiError from "effect/http-api/HttpApiError"
+import * as Schema from "effect/Schema"
+import { members, RetryAfter } from "../http/Problem.ts"
+import { kind } from "./problemKinds.ts"
+
+/** A part of the request that is wrong, and why. */
+export const InvalidField = Schema.Struct({
+  in: Schema.Literals(["body", "path", "query", "header"]),
+  path: Schema.String.annotate({ description: "The field's name, nested ones with dots; empty for the whole" }),
+  message: Schema.String
+})
+
+export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
+  "InvalidRequest",
+  kind("invalid_request"),
+  { ...members("invalid_request"), errors: Schema.Array(InvalidField) }
+) {}
+
+export class MalformedRequest extends HttpApiError.Problem<MalformedRequest>()(
+  "MalformedRequest",
+  kind("malformed_request"),
+  members("malformed_request")
+) {}
+
+export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
+  "Unauthorized",
+  kind("unauthorized"),
+  members("unauthorized")
+) {}
+
+export class Forbidden extends HttpApiError.Problem<Forbidden>()(
+  "Forbidden",
+  kind("forbidden"),
+  members("forbidden")
+) {}
+
+export class RouteNotFound extends HttpApiError.Problem<RouteNotFound>()(
+  "RouteNotFound",
+  kind("route_not_found"),
+  members("route_not_found")
+) {}
+
+export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
+  "AgentNotFound",
+  kind("agent_not_found"),
+  members("agent_not_found")
+) {}
+
+export class SessionNotFound extends HttpApiError.Problem<SessionNotFound>()(
+  "SessionNotFound",
+  kind("session_not_found"),
+  members("session_not_found")
+) {}
+
+export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
+  "NotSimulated",
+  kind("not_simulated"),
+  members("not_simulated")
+) {}
+
+export class MethodNotAllowed extends HttpApiError.Problem<MethodNotAllowed>()(
+  "MethodNotAllowed",
+  kind("method_not_allowed"),
+  members("method_not_allowed")
+) {}
+
+export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()(
+  "RequestTimeout",
+  kind("request_timeout"),
+  members("request_timeout")
+) {}
+
+export class WrongAgent extends HttpApiError.Problem<WrongAgent>()(
+  "WrongAgent",
+  kind("wrong_agent"),
+  members("wrong_agent")
+) {}
+
+export class SessionBusy extends HttpApiError.Problem<SessionBusy>()(
+  "SessionBusy",
+  kind("session_busy"),
+  { ...members("session_busy"), retry_after: RetryAfter }
+) {}
+
+export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()(
+  "BodyTooLarge",
+  kind("body_too_large"),
+  { ...members("body_too_large"), limit: Schema.Int }
+) {}
+
+export class MessageTooLong extends HttpApiError.Problem<MessageTooLong>()(
+  "MessageTooLong",
+  kind("message_too_long"),
+  { ...members("message_too_long"), limit: Schema.Int }
+) {}
+
+export class UnsupportedMediaType extends HttpApiError.Problem<UnsupportedMediaType>()(
+  "UnsupportedMediaType",
+  kind("unsupported_media_type"),
+  members("unsupported_media_type")
+) {}
+
+export class ContentRefused extends HttpApiError.Problem<ContentRefused>()(
+  "ContentRefused",
+  kind("content_refused"),
+  members("content_refused")
+) {}
+
+export class ContextTooLong extends HttpApiError.Problem<ContextTooLong>()(
+  "ContextTooLong",
+  kind("context_too_long"),
+  members("context_too_long")
+) {}
+
+export class HeadersTooLarge extends HttpApiError.Problem<HeadersTooLarge>()(
+  "HeadersTooLarge",
+  kind("headers_too_large"),
+  members("headers_too_large")
+) {}
+
+export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimited>()(
+  "ProviderRateLimited",
+  kind("provider_rate_limited"),
+  {
+    ...members("provider_rate_limited"),
+    error: Schema.tag("rate_limit_exceeded"),
+    retry_after: RetryAfter
+  }
+) {}
+
+export class InternalError extends HttpApiError.Problem<InternalError>()(
+  "InternalError",
+  kind("internal_error"),
+  members("internal_error")
+) {}
+
+export class BadUpstream extends HttpApiError.Problem<BadUpstream>()(
+  "BadUpstream",
+  kind("bad_upstream"),
+  members("bad_upstream")
+) {}
+
+export class UpstreamUnavailable extends HttpApiError.Problem<UpstreamUnavailable>()(
+  "UpstreamUnavailable",
+  kind("upstream_unavailable"),
+  { ...members("upstream_unavailable"), retry_after: RetryAfter }
+) {}
+
+export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>()(
+  "StorageUnavailable",
+  kind("storage_unavailable"),
+  { ...members("storage_unavailable"), retry_after: RetryAfter }
+) {}
+
+export class ShuttingDown extends HttpApiError.Problem<ShuttingDown>()(
+  "ShuttingDown",
+  kind("shutting_down"),
+  { ...members("shutting_down"), retry_after: RetryAfter }
+) {}
+
+export class DeadlineExceeded extends HttpApiError.Problem<DeadlineExceeded>()(
+  "DeadlineExceeded",
+  kind("deadline_exceeded"),
+  members("deadline_exceeded")
+) {}

@@ -1,0 +1,94 @@
+/** What a client is told when a turn fails: the kind of the failure, and never what the provider or the database said. */
+import * as Deadline from "effect-resilience/Deadline"
+import * as Failure from "effect-resilience/Failure"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { BeginError, TurnError } from "../agents/Turns.ts"
+import { says } from "../http/Problem.ts"
+import type { TurnProblem } from "./ChatApi.ts"
+import * as Problems from "./Problems.ts"
+
+/** Why a turn could not begin, or did not end well. */
+export type TurnFailure = BeginError | TurnError
+
+/** The problem for why a turn could not begin, or did not end well. */
+export const turnProblem = (error: TurnFailure): Effect.Effect<TurnProblem> => {
+  switch (error._tag) {
+    case "SessionMissing":
+      return Effect.succeed(sessionNotFound)
+    case "StorageError":
+      return Effect.succeed(storageUnavailable)
+    case "WrongAgent":
+      return Effect.succeed(
+        new Problems.WrongAgent(
+          says(`This session is one with ${error.agent}. Go on with that agent, or begin a new session.`)
+        )
+      )
+    case "SessionBusy":
+      return Effect.succeed(
+        new Problems.SessionBusy({
+          ...says(`${error.waiting} turns of this session are waiting already. Try again when one has been answered.`),
+          retry_after: 1
+        })
+      )
+    default:
+      return Effect.flatMap(
+        Failure.classify(error),
+        (info) => Effect.as(logFailure(info), ofProvider(error, info))
+      )
+  }
+}
+
+const logFailure = (info: Failure.Info) =>
+  Effect.annotateLogs(Effect.logWarning("The turn failed"), {
+    kind: info.kind,
+    code: info.code,
+    reason: info.message
+  })
+
+const ofProvider = (error: TurnError, info: Failure.Info): TurnProblem => {
+  if (Deadline.isDeadlineExceeded(error)) return deadlineExceeded(error.budget)
+  if (info.code === "ContextTooLong") {
+    return new Problems.ContextTooLong(says("This conversation is too long for the model. Begin a new session."))
+  }
+  if (info.code === "ContentPolicyError") {
+    return new Problems.ContentRefused(says("The model does not answer this message. Say it differently."))
+  }
+  const seconds = retryAfterSeconds(info)
+  switch (info.kind) {
+    case "RateLimited":
+      return new Problems.ProviderRateLimited({
+        ...says(`Rate limit exceeded. Try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`),
+        retry_after: seconds
+      })
+    case "Overloaded":
+      return new Problems.UpstreamUnavailable({
+        ...says("The model's provider cannot take requests at the moment. Try again in a little while."),
+        retry_after: seconds
+      })
+    case "Timeout":
+      return new Problems.DeadlineExceeded(says("The model's provider did not answer in time."))
+    default:
+      return info.code === "ReplyCutShort"
+        ? new Problems.BadUpstream(says("The model's reply broke off. Nothing of it was kept. Try again."))
+        : new Problems.BadUpstream(says("The model's provider failed, or answered something that makes no sense."))
+  }
+}
+
+const deadlineExceeded = (budget: Duration.Duration) =>
+  new Problems.DeadlineExceeded(says(`There was no complete answer within ${Duration.format(budget)}.`))
+
+/** Whole seconds, at least one; what a provider does not say is taken for five. */
+const retryAfterSeconds = (info: Failure.Info): number =>
+  info.retryAfter === undefined ? 5 : Math.max(1, Math.ceil(Duration.toSeconds(info.retryAfter)))
+
+/** There is no session of the id that the client gave. */
+export const sessionNotFound = new Problems.SessionNotFound(
+  says("There is no session of this id. It was deleted, or never was.")
+)
+
+/** The store failed; how, is in the log. */
+export const storageUnavailable = new Problems.StorageUnavailable({
+  ...says("Sessions cannot be read or stored at the moment. Try again in 5 seconds."),
+  retry_after: 5
+})

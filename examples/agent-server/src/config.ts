@@ -1,0 +1,140 @@
+/**
+ * Everything about the server that the environment decides. All of it is optional.
+ *
+ * A variable that is set to nothing counts as not set. Bad ones stop the start, all of them named at once, and none of
+ * the secret ones shown.
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { fileURLToPath } from "node:url"
+import type * as Logging from "./logging.ts"
+import { CannotStart } from "./startup/CannotStart.ts"
+
+/** Where the language model is: at a real endpoint, or simulated by this process. */
+export type Provider =
+  | { readonly _tag: "Simulated"; readonly model: string; readonly seed: number }
+  | {
+    readonly _tag: "OpenAiCompatible"
+    readonly baseUrl: string
+    readonly apiKey: Redacted.Redacted | undefined
+    readonly model: string
+  }
+
+/** The server's settings. README.md has the table of the variables. */
+export class Settings extends Context.Service<Settings, {
+  readonly host: string
+  readonly port: number
+  readonly provider: Provider
+  /** `undefined`: one is made at the start. */
+  readonly adminKey: Redacted.Redacted | undefined
+  readonly dataDir: string
+  readonly logLevel: LogLevel.LogLevel
+  readonly logFormat: Logging.Format
+  readonly maxMessageChars: number
+  readonly maxBodyBytes: number
+  readonly maxRun: Duration.Duration
+}>()("agent-server/config/Settings") {}
+
+interface Variable<A> {
+  /** What the variable must be, for people: "a port from 0 to 65535". */
+  readonly expected: string
+  readonly schema: Schema.ConstraintDecoder<A>
+  readonly secret?: boolean
+}
+
+const integer = (minimum: number, maximum: number): Variable<number> => ({
+  expected: `a whole number from ${minimum} to ${maximum}`,
+  schema: Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum }))
+})
+
+const oneOf = <const A extends string>(...values: ReadonlyArray<A>): Variable<A> => ({
+  expected: `one of ${values.join(", ")}`,
+  schema: Schema.Literals(values)
+})
+
+/** In any case, as other programs write them. */
+const logLevel: Variable<LogLevel.LogLevel> = {
+  expected: `one of ${LogLevel.values.join(", ").toLowerCase()}`,
+  schema: Schema.String.pipe(
+    Schema.decode(SchemaTransformation.toLowerCase()),
+    Schema.decode(SchemaTransformation.capitalize()),
+    Schema.decodeTo(Schema.Literals(LogLevel.values))
+  )
+}
+
+const text: Variable<string> = { expected: "some text", schema: Schema.String }
+
+/** A header value: what Node would refuse to send must not get that far. */
+const secret: Variable<Redacted.Redacted> = {
+  expected: "visible ASCII characters",
+  schema: Schema.RedactedFromValue(Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))),
+  secret: true
+}
+
+const httpUrl: Variable<string> = {
+  expected: "a URL that begins with http:// or https://",
+  schema: Schema.String.check(Schema.makeFilter((value) => /^https?:\/\//.test(value) && URL.canParse(value))),
+  // It may have a password in it.
+  secret: true
+}
+
+const seconds = (minimum: number, maximum: number): Variable<number> => ({
+  expected: `a number of seconds from ${minimum} to ${maximum}`,
+  schema: Schema.FiniteFromString.check(Schema.isBetween({ minimum, maximum }))
+})
+
+/** Reads a variable. Where it is bad, a line about it goes to `complaints`, and reading goes on. */
+const reader =
+  (complaints: Array<string>) =>
+  <A, B>(name: string, variable: Variable<A>, fallback: B): Effect.Effect<A | B, Config.ConfigError> =>
+    Effect.map(Config.option(Config.String(name)), (found) => {
+      const value = Option.getOrElse(found, () => "").trim()
+      if (value === "") return fallback
+      const decoded = Schema.decodeUnknownOption(variable.schema)(value)
+      if (Option.isSome(decoded)) return decoded.value
+      complaints.push(
+        variable.secret === true
+          ? `${name} must be ${variable.expected}; what it is set to is not shown`
+          : `${name} must be ${variable.expected}, and is ${JSON.stringify(value.slice(0, 200))}`
+      )
+      return fallback
+    })
+
+const besideTheExample = fileURLToPath(new URL("../data", import.meta.url))
+
+const load = Effect.gen(function*() {
+  const complaints: Array<string> = []
+  const read = reader(complaints)
+  const values = yield* Effect.all({
+    host: read("HOST", text, "127.0.0.1"),
+    port: read("PORT", integer(0, 65_535), 8080),
+    baseUrl: read("OPENAI_BASE_URL", httpUrl, undefined),
+    apiKey: read("OPENAI_API_KEY", secret, undefined),
+    model: read("OPENAI_MODEL", text, "gpt-4o"),
+    adminKey: read("ADMIN_KEY", secret, undefined),
+    dataDir: read("DATA_DIR", text, besideTheExample),
+    logLevel: read("LOG_LEVEL", logLevel, "Info" as const),
+    logFormat: read("LOG_FORMAT", oneOf("text", "json"), "text" as const),
+    maxMessageChars: read("MAX_MESSAGE_CHARS", integer(1, 1_000_000), 8000),
+    maxBodyBytes: read("MAX_BODY_BYTES", integer(1, 100_000_000), 256 * 1024),
+    maxRunSeconds: read("MAX_RUN_SECONDS", seconds(0.1, 3600), 60),
+    simSeed: read("SIM_SEED", integer(0, 2 ** 32 - 1), 1)
+  })
+  if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
+  const { apiKey, baseUrl, maxRunSeconds, model, simSeed, ...rest } = values
+  const provider: Provider = baseUrl === undefined && apiKey === undefined
+    ? { _tag: "Simulated", model, seed: simSeed }
+    : { _tag: "OpenAiCompatible", baseUrl: baseUrl ?? "https://api.openai.com/v1", apiKey, model }
+  return { ...rest, provider, maxRun: Duration.seconds(maxRunSeconds) }
+})
+
+/** The settings of the environment. */
+export const layer = Layer.effect(Settings, load)

@@ -1,0 +1,40 @@
+/**
+ * One log line for every request, when its last byte is out: method, route, status and how long it took.
+ *
+ * A client that goes away before that is logged with status 499. Probes are logged at level DEBUG.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as HttpServerError from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { isClientAbort } from "./ProblemReplies.ts"
+import type { Routes } from "./Routes.ts"
+
+const isProbe = /^\/(health|healthz|livez|readyz)(\/|$)/
+
+/** The middleware, for a server that has these routes. Goes around everything, inside of the request's id. */
+export const middleware = (routes: Routes) =>
+<E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.clockWith((clock) => {
+    const start = clock.monotonicTimeNanosUnsafe()
+    return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.onExit(app, (exit) => {
+        const route = routes.find(request.url)?.path ?? "_unmatched"
+        const nanos = clock.monotonicTimeNanosUnsafe() - start
+        const log = isProbe.test(route) ? Effect.logDebug("request") : Effect.logInfo("request")
+        return Effect.annotateLogs(log, {
+          method: request.method,
+          route,
+          status: statusOf(exit),
+          duration_ms: Math.round(Number(nanos) / 10_000) / 100
+        })
+      }))
+  })
+
+const statusOf = <E>(exit: Exit.Exit<HttpServerResponse.HttpServerResponse, E>): number => {
+  if (Exit.isFailure(exit) && isClientAbort(exit.cause)) return 499
+  return HttpServerError.exitResponse(exit).status
+}

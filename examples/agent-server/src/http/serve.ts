@@ -1,0 +1,32 @@
+/** Puts the routes on the listening socket, with what every request and every reply has in common. */
+import * as ByteSize from "effect/ByteSize"
+import * as Effect from "effect/Effect"
+import { flow } from "effect/Function"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import * as ProblemReplies from "./ProblemReplies.ts"
+import * as RequestId from "./RequestId.ts"
+import * as RequestLog from "./RequestLog.ts"
+import type { Routes } from "./Routes.ts"
+
+/**
+ * Serves what the routes' layer adds to the router.
+ *
+ * From the outside in: the request's id, its line in the log, and a problem for everything that goes wrong. A body
+ * larger than `maxBodyBytes` is refused before it is read to its end.
+ */
+export const serve = <A, E, R>(
+  routes: Layer.Layer<A, E, R>,
+  options: { readonly table: Routes; readonly maxBodyBytes: number }
+) =>
+  Layer.unwrap(Effect.map(HttpRouter.toHttpEffect(routes), (app) =>
+    HttpServer.serve(
+      ProblemReplies.middleware(options.table)(app),
+      flow(
+        RequestLog.middleware(options.table),
+        RequestId.middleware,
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.maxBodyBytes))
+      )
+    )))

@@ -1,0 +1,48 @@
+/** What a person sees when the server is up: where to go, and what to try. */
+import type { Provider } from "../config.ts"
+
+/** What the banner tells. */
+export interface Facts {
+  readonly origin: string
+  readonly provider: Provider
+  readonly dataDir: string
+  /** The key that was made for this run, or `undefined` when the environment has one. */
+  readonly madeAdminKey: string | undefined
+}
+
+/** The lines of the banner. */
+export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): string => {
+  const chat = `${origin}/v1/agents/travel_planner/chat`
+  const lines = [
+    "",
+    `agent-server is up at ${origin}`,
+    "",
+    provider._tag === "Simulated"
+      ? "  model      simulated; set OPENAI_BASE_URL or OPENAI_API_KEY for a real one"
+      : `  model      ${provider.model} at ${withoutCredentials(provider.baseUrl)}`,
+    `  sessions   ${dataDir}`,
+    `  docs       ${origin}/docs`,
+    `  health     ${origin}/health/live`,
+    "",
+    "  Say something:",
+    `    curl -s ${chat} -H 'content-type: application/json' -d '{"message": "Three days in Lisbon?"}'`
+  ]
+  if (provider._tag === "Simulated") {
+    const key = madeAdminKey ?? "$ADMIN_KEY"
+    lines.push(
+      "  Make 3 of 10 calls to the provider fail, and say it again:",
+      `    curl -s -X PUT ${origin}/sim/faults -H 'x-api-key: ${key}' -H 'content-type: application/json' ` +
+        `-d '{"llm-primary": {"error_rate": 0.3}}'`
+    )
+  }
+  if (madeAdminKey !== undefined) lines.push("", `  The admin key of this run is ${madeAdminKey} (ADMIN_KEY sets one)`)
+  return [...lines, ""].join("\n")
+}
+
+/** A URL may have a password in it. */
+const withoutCredentials = (url: string): string => {
+  const parsed = new URL(url)
+  parsed.username = ""
+  parsed.password = ""
+  return parsed.href
+}

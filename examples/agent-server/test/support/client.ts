@@ -1,0 +1,58 @@
+/** What clients of the server do, with nothing but `fetch`. */
+import * as Effect from "effect/Effect"
+import { adminKey, type RunningServer } from "./server.ts"
+
+/** A reply, read to its end. */
+export interface Reply {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+}
+
+/** A request of any kind. */
+export const request = (server: RunningServer, path: string, init?: RequestInit): Effect.Effect<Reply> =>
+  Effect.promise(async (signal) => {
+    const response = await fetch(`${server.origin}${path}`, { signal, ...init })
+    return { status: response.status, headers: response.headers, text: await response.text() }
+  })
+
+/** The JSON of a reply. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the tests say what must be in it
+export const json = (reply: Reply): any => JSON.parse(reply.text)
+
+const jsonInit = (method: string, body: unknown, headers: Readonly<Record<string, string>> = {}): RequestInit => ({
+  method,
+  headers: { "content-type": "application/json", ...headers },
+  body: typeof body === "string" ? body : JSON.stringify(body)
+})
+
+/** Says something to an agent. A string is sent as it is. */
+export const chat = (
+  server: RunningServer,
+  body: unknown,
+  options: { readonly agent?: string; readonly headers?: Readonly<Record<string, string>> } = {}
+): Effect.Effect<Reply> =>
+  request(
+    server,
+    `/v1/agents/${options.agent ?? "travel_planner"}/chat`,
+    jsonInit("POST", body, options.headers)
+  )
+
+/** An event of a stream. */
+export interface Event {
+  readonly event: string
+  // oxlint-disable-next-line typescript/no-explicit-any -- the tests say what must be in it
+  readonly data: any
+}
+
+/** The events of a streamed reply. */
+export const events = (reply: Reply): ReadonlyArray<Event> =>
+  reply.text.split("\n\n").filter((block) => block.trim() !== "").map((block) => {
+    const lines = block.split("\n")
+    const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? ""
+    return { event: field("event"), data: JSON.parse(field("data")) }
+  })
+
+/** Breaks or mends the simulated provider. */
+export const setFaults = (server: RunningServer, faults: object): Effect.Effect<Reply> =>
+  request(server, "/sim/faults", jsonInit("PUT", { "llm-primary": faults }, { "x-api-key": adminKey }))

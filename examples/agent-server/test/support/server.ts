@@ -1,0 +1,108 @@
+/** The server as its users have it: a process of its own, started with an environment, spoken to over HTTP. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+
+/** What the tests send as the operator's key. */
+export const adminKey = "test-admin-key"
+
+/** A folder of its own, removed with the scope. */
+export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-server-"))),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+)
+
+/** How a process ended, and what it had said. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A server that runs. */
+export interface RunningServer {
+  readonly origin: string
+  /** What it has written to standard output and standard error so far. */
+  readonly output: () => string
+  /** Sends a signal and waits for the end. */
+  readonly stop: (signal: "SIGTERM" | "SIGINT" | "SIGKILL") => Promise<Ended>
+}
+
+export type Environment = Readonly<Record<string, string>>
+
+interface Launched {
+  readonly child: ChildProcess
+  readonly said: { stdout: string; stderr: string }
+  readonly ended: Promise<Ended>
+}
+
+/** Nothing of the tests' own environment decides anything, but for what a process needs to run at all. */
+const launch = (environment: Environment): Launched => {
+  const child = spawn(process.execPath, [main], {
+    env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), ...environment },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  const said = { stdout: "", stderr: "" }
+  child.stdout.setEncoding("utf8").on("data", (text: string) => said.stdout += text)
+  child.stderr.setEncoding("utf8").on("data", (text: string) => said.stderr += text)
+  const ended = new Promise<Ended>((resolve) => child.on("close", (code, signal) => resolve({ code, signal, ...said })))
+  return { child, said, ended }
+}
+
+/** Runs a server that is expected to end by itself. */
+export const runToEnd = (environment: Environment): Effect.Effect<Ended> =>
+  Effect.callback((resume) => {
+    const { child, ended } = launch(environment)
+    void ended.then((end) => resume(Effect.succeed(end)))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+const originIn = (stdout: string): string | undefined => /agent-server is up at (\S+)/.exec(stdout)?.[1]
+
+const untilUp = ({ child, ended, said }: Launched): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const look = () => {
+      const origin = originIn(said.stdout)
+      if (origin !== undefined) resolve(origin)
+    }
+    child.stdout?.on("data", look)
+    void ended.then((end) => reject(new Error(`the server ended: ${end.stdout}${end.stderr}`)))
+  })
+
+/** A server on a free port, with its data in `dataDir`, until the scope closes. */
+export const start = (
+  dataDir: string,
+  environment: Environment = {}
+): Effect.Effect<RunningServer, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const launched = launch({
+        PORT: "0",
+        DATA_DIR: dataDir,
+        ADMIN_KEY: adminKey,
+        LOG_FORMAT: "json",
+        ...environment
+      })
+      const origin = await untilUp(launched)
+      return {
+        origin,
+        output: () => launched.said.stdout + launched.said.stderr,
+        stop: (signal: "SIGTERM" | "SIGINT" | "SIGKILL") => {
+          launched.child.kill(signal)
+          return launched.ended
+        }
+      }
+    }),
+    (server) => Effect.promise(() => server.stop("SIGKILL"))
+  )
+
+/** A server with a folder of its own. */
+export const startFresh = (environment: Environment = {}): Effect.Effect<RunningServer, never, Scope.Scope> =>
+  Effect.flatMap(temporaryFolder, (folder) => start(folder, environment))

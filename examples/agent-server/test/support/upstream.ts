@@ -1,0 +1,84 @@
+/** A provider that says exactly what a test wants, and remembers what it was asked. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http"
+
+/** A call as it came in. */
+export interface Call {
+  readonly url: string
+  readonly headers: IncomingHttpHeaders
+  // oxlint-disable-next-line typescript/no-explicit-any -- whatever was sent
+  readonly body: any
+  /** Whether the caller went away before it had its reply. */
+  readonly aborted: () => boolean
+}
+
+/** The running provider. */
+export interface Upstream {
+  readonly baseUrl: string
+  readonly calls: ReadonlyArray<Call>
+}
+
+const textOf = async (request: IncomingMessage): Promise<string> => {
+  let text = ""
+  for await (const chunk of request) text += String(chunk)
+  return text
+}
+
+/** Answers each call by `answer`, until the scope closes. */
+export const upstream = (
+  answer: (response: ServerResponse, call: Call) => void
+): Effect.Effect<Upstream, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.promise(() => {
+        const calls: Array<Call> = []
+        const server = createServer((request, response) => {
+          void textOf(request).then((text) => {
+            let aborted = false
+            response.on("close", () => aborted = !response.writableFinished)
+            const call: Call = {
+              url: request.url ?? "",
+              headers: request.headers,
+              body: text === "" ? undefined : JSON.parse(text),
+              aborted: () => aborted
+            }
+            calls.push(call)
+            answer(response, call)
+          })
+        })
+        return new Promise<{ readonly server: typeof server; readonly calls: typeof calls }>((resolve) =>
+          server.listen(0, "127.0.0.1", () => resolve({ server, calls }))
+        )
+      }),
+      ({ server }) =>
+        Effect.sync(() => {
+          server.close()
+          server.closeAllConnections()
+        })
+    ),
+    ({ calls, server }) => {
+      const address = server.address()
+      return { baseUrl: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/v1`, calls }
+    }
+  )
+
+/** A chat completion with this text. */
+export const completion = (text: string, more: object = {}): string =>
+  JSON.stringify({
+    id: "chatcmpl-1",
+    model: "gpt-4o-2024-08-06",
+    choices: [{ index: 0, message: { role: "assistant", content: text }, finish_reason: "stop" }],
+    usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 },
+    ...more
+  })
+
+/** Replies with JSON. */
+export const replyJson = (
+  response: ServerResponse,
+  body: string,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {}
+): void => {
+  response.writeHead(status, { "content-type": "application/json", ...headers }).end(body)
+}

@@ -1,0 +1,172 @@
+/** The main job: it answers while its provider fails, and what it has answered is kept. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { chat, events, json, request, setFaults } from "./support/client.ts"
+import { start, startFresh, temporaryFolder } from "./support/server.ts"
+
+const storm = { error_rate: 0.3, rate_limit_rate: 0.05, retry_after: 1 }
+
+describe("while the provider fails", () => {
+  it.live(
+    "1,000 chats with 30 % errors and 5 % rate limits get at least 99 % answers, plain and streamed",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startFresh({ LOG_LEVEL: "error", SIM_SEED: "7" })
+        yield* setFaults(server, storm)
+        const outcomes = yield* Effect.forEach(
+          Array.from({ length: 1000 }, (_, index) => index),
+          (index) =>
+            Effect.map(chat(server, { message: `trip ${index}`, stream: index % 2 === 0 }), (reply) => {
+              if (reply.status !== 200) return false
+              return index % 2 === 0
+                ? events(reply).at(-1)?.event === "done"
+                : json(reply).reply.includes(`trip ${index}`)
+            }),
+          { concurrency: 100 }
+        )
+        expect(outcomes.filter(Boolean).length).toBeGreaterThanOrEqual(990)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live("1,000 chats in flight at once are fine", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh({ LOG_LEVEL: "error" })
+      yield* setFaults(server, { latency_ms: 500 })
+      const replies = yield* Effect.forEach(
+        Array.from({ length: 1000 }, (_, index) => index),
+        (index) => chat(server, { message: `trip ${index}` }),
+        { concurrency: "unbounded" }
+      )
+      expect(replies.filter(({ status }) => status === 200).length).toBe(1000)
+      expect(new Set(replies.map((reply) => json(reply).session_id)).size).toBe(1000)
+    }).pipe(Effect.scoped), 120_000)
+
+  it.live("a reply says how many attempts it took, and Retry-After is respected", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh({ LOG_LEVEL: "error", SIM_SEED: "3" })
+      yield* setFaults(server, { error_rate: 0.6 })
+      const replies = yield* Effect.forEach(
+        Array.from({ length: 20 }, (_, index) => index),
+        (index) => chat(server, { message: `trip ${index}` }),
+        { concurrency: "unbounded" }
+      )
+      const attempts = replies.filter(({ status }) => status === 200).map((reply) => json(reply).served.attempts)
+      expect(Math.max(...attempts)).toBeGreaterThan(1)
+
+      yield* setFaults(server, { error_rate: 0, rate_limit_rate: 1, retry_after: 60 })
+      const limited = yield* chat(server, { message: "too soon" })
+      expect(limited.status).toBe(429)
+      // It asked for longer than we wait for anybody, so nothing was tried again, and the client is told when to come back.
+      expect(limited.headers.get("retry-after")).toBe("60")
+      expect(json(limited)).toMatchObject({
+        code: "provider_rate_limited",
+        error: "rate_limit_exceeded",
+        message: "Rate limit exceeded. Try again in 60 seconds.",
+        retry_after: 60
+      })
+    }).pipe(Effect.scoped))
+
+  it.live("an outage, garbage, half a reply and a hang each get their problem, and then it goes on", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh({ MAX_RUN_SECONDS: "1.5" })
+      const problemUnder = (faults: object, stream: boolean) =>
+        Effect.gen(function*() {
+          yield* setFaults(server, faults)
+          const reply = yield* chat(server, { message: "still there?", stream })
+          yield* setFaults(server, { down: false, garbage: false, hang: false, truncate_stream_at: null })
+          return stream ? events(reply).at(-1)?.data : json(reply)
+        })
+      for (const stream of [false, true]) {
+        const outage = yield* problemUnder({ down: true }, stream)
+        expect([outage.status, outage.code]).toEqual([502, "bad_upstream"])
+        const garbage = yield* problemUnder({ garbage: true }, stream)
+        expect([garbage.status, garbage.code]).toEqual([502, "bad_upstream"])
+        const half = yield* problemUnder({ truncate_stream_at: 3 }, stream)
+        expect([half.status, half.code]).toEqual([502, "bad_upstream"])
+        const hang = yield* problemUnder({ hang: true }, stream)
+        expect([hang.status, hang.code]).toEqual([504, "deadline_exceeded"])
+        expect((yield* chat(server, { message: "and now?", stream })).status).toBe(200)
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("a turn that failed leaves nothing behind", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh({ MAX_RUN_SECONDS: "1.5" })
+      const { session_id } = json(yield* chat(server, { message: "begin" }))
+      yield* setFaults(server, { truncate_stream_at: 3 })
+      for (const stream of [false, true]) yield* chat(server, { message: "lost", session_id, stream })
+      yield* setFaults(server, { truncate_stream_at: null })
+      const after = json(yield* chat(server, { message: "go on", session_id }))
+      expect(after.reply).toContain("2nd")
+      const { messages } = json(yield* request(server, `/v1/sessions/${session_id}`))
+      expect(messages.map(({ content }: { content: string }) => content)).toEqual([
+        "begin",
+        expect.any(String),
+        "go on",
+        after.reply
+      ])
+    }).pipe(Effect.scoped))
+})
+
+describe("history", () => {
+  it.live("survives a restart, whether the server was asked to stop or killed", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder
+      const first = yield* start(folder)
+      const { session_id } = json(yield* chat(first, { message: "Lisbon" }))
+      const ended = yield* Effect.promise(() => first.stop("SIGTERM"))
+      expect([ended.code, ended.signal]).toEqual([0, null])
+
+      const second = yield* start(folder)
+      const again = json(yield* chat(second, { message: "by train", session_id }))
+      expect(again.reply).toContain("Lisbon")
+      yield* Effect.promise(() => second.stop("SIGKILL"))
+
+      const third = yield* start(folder)
+      expect(json(yield* request(third, `/v1/sessions/${session_id}`)).messages.length).toBe(4)
+    }).pipe(Effect.scoped))
+
+  it.live(
+    "has every turn whose reply a client got, when the server is killed in the middle of many",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* temporaryFolder
+        const first = yield* start(folder, { LOG_LEVEL: "error" })
+        yield* setFaults(first, { latency_ms: 0, jitter_ms: 30 })
+        const acknowledged = new Map<string, string>()
+        let replies = 0
+        const talking = Effect.forEach(
+          Array.from({ length: 400 }, (_, index) => index),
+          (index) =>
+            Effect.tap(Effect.exit(chat(first, { message: `trip ${index}`, stream: index % 2 === 0 })), (exit) =>
+              Effect.promise(async () => {
+                if (exit._tag === "Failure" || exit.value.status !== 200) {
+                  return
+                }
+                const done = index % 2 === 0 ? events(exit.value).at(-1) : { event: "done", data: json(exit.value) }
+                if (done?.event === "done") {
+                  acknowledged.set(done.data.session_id, done.data.reply)
+                }
+                if (++replies === 60) {
+                  await first.stop("SIGKILL")
+                }
+              })),
+          { concurrency: 20 }
+        )
+        yield* talking
+        expect(acknowledged.size).toBeGreaterThanOrEqual(50)
+        expect(acknowledged.size).toBeLessThan(400)
+
+        const second = yield* start(folder, { LOG_LEVEL: "error" })
+        for (const [id, reply] of acknowledged) {
+          const session = json(yield* request(second, `/v1/sessions/${id}`))
+          expect(session.messages.map(({ role }: { role: string }) =>
+            role
+          )).toEqual(["user", "assistant"])
+          expect(session.messages[1].content).toBe(reply)
+        }
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})

@@ -1,4 +1,0 @@
-import { expect, it } from "@effect/vitest"
-it("runs", () => {
-  expect(process.version).toMatch(/^v24/)
-})
