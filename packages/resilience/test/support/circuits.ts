@@ -10,7 +10,7 @@ import { type Fault, fault } from "./faults.ts"
 type Classify = (exit: Exit.Exit<string, unknown>) => CircuitBreaker.Outcome
 
 export interface Started {
-  /** Whether the breaker let it through. */
+  /** Whether the breaker let it through, as far as is known: a store in memory decides before `start` returns. */
   readonly ran: boolean
   /** Each ends the call, and waits until it is settled. */
   readonly succeed: Effect.Effect<Exit.Exit<string, unknown>>
@@ -35,7 +35,9 @@ export const start = (
     const fiber = yield* Effect.forkDetach(breaker.protect(call, options ?? {}), { startImmediately: true })
     const exit = Fiber.await(fiber)
     return {
-      ran,
+      get ran() {
+        return ran
+      },
       exit,
       succeed: Effect.andThen(Deferred.succeed(end, "done"), exit),
       fail: (error = fault("Transient")) => Effect.andThen(Deferred.fail(end, error), exit),

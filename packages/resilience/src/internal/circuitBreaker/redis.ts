@@ -27,8 +27,9 @@ export const encode = (
     const ordinal = seen.get(rule._tag) ?? 0
     seen.set(rule._tag, ordinal + 1)
     const id = `${rule._tag}${ordinal}`
-    if (rule._tag === "Consecutive") return { id, tag: rule._tag, failures: rule.failures, form: "" }
-    return { id, tag: rule._tag, ...encodeRate(rule) }
+    return rule._tag === "Consecutive"
+      ? { id, tag: rule._tag, failures: rule.failures, form: "" }
+      : encodeRate(id, rule)
   })
   return JSON.stringify({
     rules,
@@ -48,10 +49,18 @@ export const encode = (
   })
 }
 
-const encodeRate = (rule: Rate) => {
-  const { minimumCalls, slowerThan, threshold, window } = rule
+const encodeRate = (id: string, { _tag: tag, minimumCalls, slowerThan, threshold, window }: Rate) => {
   const [size, width] = window._tag === "Calls" ? [window.calls, 0] : [window.buckets, window.millis / window.buckets]
-  return { form: `${size},${width}`, size, width, threshold, minimumCalls, slowerThan: finite(slowerThan ?? -1) }
+  return {
+    id,
+    tag,
+    form: `${size},${width}`,
+    size,
+    width,
+    threshold,
+    minimumCalls,
+    slowerThan: finite(slowerThan ?? -1)
+  }
 }
 
 /** Redis's own clock. Tests put another in its place. */

@@ -74,7 +74,8 @@ export class RemoteGuard<X> implements Guard<X> {
         this.observers.settled(fiber, key, verdict, millis, millis > policy.slowerThan)
         settlement = this.circuits.settle(key, policy, { permit, verdict, millis, hint: hintOf(outcome) }).pipe(
           Effect.map((moves) => this.tellMoves(fiber, key, moves)),
-          Effect.catch((error) => report("A circuit breaker could not settle a call", error))
+          // A store tells of its own troubles; the call is not to suffer from them.
+          Effect.ignore
         )
       }
       const classified = settleWith(fiber, exit, classify ?? this.setup.classify, settle) ?? Effect.void
