@@ -17,8 +17,7 @@ export interface Options {
 }
 
 export const options = (maxExtraLoad: number, savedHedges: number): Options => ({
-  // 0.29 x 1,000,000 must not become 289,999 because of the last bit of 0.29.
-  earned: Math.floor(maxExtraLoad * cost + 1e-3),
+  earned: Math.floor(maxExtraLoad * cost),
   // A call that earns more than one hedge may spend them all.
   saved: Math.max(savedHedges, Math.ceil(maxExtraLoad)) * cost
 })
