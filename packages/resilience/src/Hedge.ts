@@ -1,19 +1,20 @@
 /**
  * A second attempt while the first is slow, and the answer of whichever is sooner.
  *
- * A few slow replies make the tail of a service's latency: a full queue, a pause, a cold replica. Asking again after most
- * calls would have been answered cuts that tail, for a little more load (Dean and Barroso, _The Tail at Scale_, 2013).
+ * A few slow replies make the tail of a service's latency: a full queue, a pause, a cold replica. Asking again after
+ * most calls would have been answered cuts that tail, for a little more load (Dean and Barroso, _The Tail at Scale_,
+ * 2013).
  *
- * A hedged call starts its *primary*. If that has not ended after `delay`, a *hedge* starts beside it, then
- * another until there are `max`. The first success is the result. The others are interrupted, and the caller goes on when
+ * A hedged call starts its *primary*. If that has not ended after `delay`, a *hedge* starts beside it, then another
+ * until there are `max`. The first success is the result. The others are interrupted, and the caller goes on when
  * their finalizers have run.
  *
  * - `delay` is a duration, a `Schedule`, or a {@link quantile} of the latencies seen so far.
- * - The extra load is limited for all calls together: at most `maxExtraLoad` hedges a call. Where the budget is spent, the
- *   call goes on without a hedge; no primary is ever refused or cut.
+ * - The extra load is limited for all calls together: at most `maxExtraLoad` hedges a call. Where the budget is
+ *   spent, the call goes on without a hedge; no primary is ever refused or cut.
  * - A primary that fails before `delay` fails the call: hedging is for slowness, `Retry` is for failure. When one of
- *   several in flight fails, the others may still succeed. When all have failed, the call fails with the primary's error, as
- *   it would have without hedges.
+ *   several in flight fails, the others may still succeed. When all have failed, the call fails with the primary's
+ *   error, as it would have without hedges.
  * - A defect, or an attempt that interrupts itself, ends the call at once.
  * - Where the caller has a `Scope`, each attempt has its own below it: what a loser acquired is released before the
  *   caller goes on, what the winner acquired belongs to the caller's scope.
@@ -33,7 +34,7 @@
  *
  * let attempts = 0
  * const search = Effect.suspend(() =>
- *   ++attempts === 1 ? Effect.delay(Effect.succeed("the slow replica"), "2 seconds") : Effect.succeed("another replica")
+ *   ++attempts === 1 ? Effect.delay(Effect.succeed("a slow replica"), "2 seconds") : Effect.succeed("another replica")
  * ).pipe(Hedge.run({ delay: "50 millis", maxExtraLoad: 1 }))
  *
  * const program = Effect.gen(function*() {
@@ -106,8 +107,8 @@ export interface QuantileOptions {
 /**
  * How long a call waits before its next hedge.
  *
- * A `Schedule` gives one wait for each hedge and, where it ends, no more hedges. Its input is the number of attempts that
- * were started.
+ * A `Schedule` gives one wait for each hedge and, where it ends, no more hedges. Its input is the number of attempts
+ * that were started.
  *
  * @category models
  * @since 0.1.0
@@ -169,8 +170,8 @@ export const isHedge = (u: unknown): u is Hedge["Service"] => Predicate.hasPrope
  * A delay that follows the latency: hedges start after the time in which a share `p` of the calls is answered. So with
  * 0.95 about one call in twenty is hedged, whatever the dependency's speed is today.
  *
- * Latencies are those of primaries. One that succeeded counts with its time. One that did not end by itself, because a hedge
- * won or the caller left, counts with the time it had run if that was longer than the delay: leaving it out would
+ * Latencies are those of primaries. One that succeeded counts with its time. One that failed, or was given up because
+ * a hedge won or the caller left, counts with the time it had run if it had outlived the delay: leaving it out would
  * draw the estimate down call by call. Failures that come sooner say nothing about slowness.
  *
  * It helps where fewer calls than 1 - p are slow. Where 10 % are, the 95th percentile is the slow time itself: choose a

@@ -50,7 +50,7 @@ describe("the latencies", () => {
 
 describe("the load", () => {
   it.prop(
-    "RT-9 since the start there are never more hedges than maxExtraLoad x calls, and in no stretch more than what was saved on top",
+    "RT-9 hedges never exceed maxExtraLoad x calls, and in no stretch that plus what was saved up",
     {
       maxExtraLoad: between(0, 3),
       events: Schema.Array(Schema.Literals(["call", "hedge", "hedge"])).check(Schema.isMaxLength(300))

@@ -155,7 +155,7 @@ describe("a winner", () => {
       assert.strictEqual(sizeOf(yield* Effect.scope), before)
     })))
 
-  it.effect("has no hedge and needs no scope of its own where it is the only one", () =>
+  it.effect("keeps what it acquired for the caller where it is the only attempt", () =>
     Effect.gen(function*() {
       const { log, open } = resources()
       const exit = yield* finish(Effect.scoped(Hedge.run(Effect.as(open("primary"), "primary"), options)))

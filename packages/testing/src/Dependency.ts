@@ -1,9 +1,9 @@
 /**
  * A dependency that answers by a script and remembers how it was called.
  *
- * The script is a list of effects: the first call gets the first, the second the second. An answer that is late, missing or
- * broken is an effect that is: `Effect.delay(Effect.succeed("late"), "2 seconds")`, `Effect.never`, `Effect.fail(error)`,
- * `Effect.die(defect)`, or any effect with {@link Faults} on it.
+ * The script is a list of effects: the first call gets the first, the second the second. An answer that is late,
+ * missing or broken is an effect that is: `Effect.delay(Effect.succeed("late"), "2 seconds")`, `Effect.never`,
+ * `Effect.fail(error)`, `Effect.die(defect)`, or any effect with {@link Faults} on it.
  *
  * **Example** (What a retry does to its dependency)
  *
@@ -82,8 +82,8 @@ export interface Scripted<A, E, R = never> {
 /**
  * A dependency that answers its n-th call with the n-th effect.
  *
- * After the script, as `end` says, the last answer is repeated (`"last"`, the default), the script starts again (`"cycle"`),
- * or a call dies with a defect that says so (`"die"`).
+ * After the script, as `end` says, the last answer is repeated (`"last"`, the default), the script starts again
+ * (`"cycle"`), or a call dies with a defect that says so (`"die"`).
  *
  * Throws a `RangeError` when there is no answer.
  *

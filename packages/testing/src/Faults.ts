@@ -1,7 +1,8 @@
 /**
  * Faults for tests: an effect that fails, is late, or never answers, when the test says so.
  *
- * A {@link Fault} is a function from an effect to an effect, so it stands in a pipe, and any function of that shape is one.
+ * A {@link Fault} is a function from an effect to an effect, so it stands in a pipe, and any function of that shape
+ * is one.
  *
  * | fault | what happens to a call |
  * | --- | --- |
@@ -12,8 +13,8 @@
  * | {@link flaky} | another fault, at a rate |
  * | {@link schedule} | other faults, one after the other: up, down, up again |
  *
- * What happens follows from the seed and the order of the calls and from nothing else: a test that fails fails again. Time is
- * the `Clock`'s, so a `TestClock` runs a week of outages in a moment.
+ * What happens follows from the seed and the order of the calls and from nothing else: a test that fails fails again.
+ * Time is the `Clock`'s, so a `TestClock` runs a week of outages in a moment.
  *
  * **Gotchas**
  *

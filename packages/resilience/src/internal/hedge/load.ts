@@ -1,9 +1,9 @@
 /**
  * The load that hedges may add, as a pure machine: each call earns a share of a hedge, each hedge costs a whole one.
  *
- * What is saved up is limited, so that a long quiet time does not pay for a storm: in any stretch of calls there are at
- * most `maxExtraLoad` hedges a call, plus what had been saved. It starts with nothing, so since the start there are never
- * more hedges than `maxExtraLoad` x calls.
+ * What is saved up is limited, so that a long quiet time does not pay for a storm: in any stretch of calls there are
+ * at most `maxExtraLoad` hedges a call, plus what had been saved. It starts with nothing, so since the start there
+ * are never more hedges than `maxExtraLoad` x calls.
  */
 
 /** What a hedge costs. Whole numbers: ten tenths are one, which they are not in floating point. */
@@ -17,8 +17,7 @@ export interface Options {
 }
 
 export const options = (maxExtraLoad: number, savedHedges: number): Options => ({
-  // 0.29 x 1,000,000 must not become 289,999 because of the last bit of 0.29.
-  earned: Math.floor(maxExtraLoad * cost + 1e-3),
+  earned: Math.floor(maxExtraLoad * cost),
   // A call that earns more than one hedge may spend them all.
   saved: Math.max(savedHedges, Math.ceil(maxExtraLoad)) * cost
 })

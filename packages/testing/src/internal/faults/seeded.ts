@@ -1,8 +1,8 @@
 /**
  * Numbers that look random and follow from a seed.
  *
- * There is no state: the n-th number of a seed is the same whoever asks for it and in whatever order. Calls that run at the
- * same time therefore cannot change each other's fate.
+ * There is no state: the n-th number of a seed is the same whoever asks for it and in whatever order. Calls that run
+ * at the same time therefore cannot change each other's fate.
  */
 
 /** The finalizer of MurmurHash3: every bit of the input moves half of the bits of the output. */
