@@ -31,9 +31,8 @@ describe("a provider that is down", () => {
         (call) => chat(server, { message: "anybody there?", stream: call % 2 === 0 }),
         { concurrency: "unbounded" }
       )
-      expect(failed.map((reply) => (reply.status === 200 ? events(reply).at(-1)?.data : json(reply)).code)).toEqual(
-        Array.from({ length: 5 }, () => "bad_upstream")
-      )
+      const problems = failed.map((reply) => reply.status === 200 ? events(reply).at(-1)?.data : json(reply))
+      expect(problems.map((problem) => problem.code)).toEqual(Array.from({ length: 5 }, () => "bad_upstream"))
       const open = yield* circuit(server)
       expect(open).toMatchObject({ state: "Open", openings: 1, admitted: 0 })
       expect(open.retry_after_ms).toBeGreaterThan(20_000)
