@@ -98,6 +98,17 @@ describe("keyed circuits", () => {
     assert.strictEqual(registry.size, 100)
   })
 
+  it("gives a newcomer a place among circuits that are all in use", () => {
+    const registry = new Registry(100, Infinity)
+    const now = () => 0
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 100; i++) registry.get(`${i}`, policy, now)
+    }
+    registry.get("newcomer", policy, now)
+    assert.isDefined(registry.peek("newcomer"))
+    assert.strictEqual(registry.size, 100)
+  })
+
   it("gives the same circuit for the same key", () => {
     const registry = new Registry(10, Infinity)
     const circuit = registry.get("a", policy, () => 0)
@@ -111,13 +122,17 @@ describe("keyed circuits", () => {
       yield* succeeding(breaker, 1, { key: "idle" })
       yield* failing(breaker, 1, { key: "open" })
       yield* breaker.forceOpen("forced")
+      const later = yield* make({ name: "later", openFor: "150 minutes", idleTimeToLive: "1 hour" })
+      yield* failing(later, 1, { key: "open for longer" })
       const running = yield* start(breaker, { key: "running" })
       const keys = Effect.map(breaker.states, (states) => [...states.keys()].toSorted())
       for (let hour = 1; hour <= 3; hour++) {
         yield* TestClock.adjust("1 hour")
         yield* succeeding(breaker, 1, { key: "busy" })
         yield* succeeding(breaker, 1, { key: `${hour}` })
+        yield* succeeding(later, 1, { key: `${hour}` })
       }
+      assert.strictEqual(yield* later.state("open for longer"), "Open", "its open time was over half an hour ago")
       assert.deepStrictEqual(yield* keys, ["2", "3", "busy", "forced", "running"])
       yield* running.succeed
     }).pipe(provide))

@@ -427,6 +427,21 @@ describe("how long it stays open", () => {
       assert.deepStrictEqual({ openings, retryAfter }, { openings: 1, retryAfter: 1_000 })
     }).pipe(provide))
 
+  it.effect("may be longer than the default cap, which then is as long", () =>
+    Effect.gen(function*() {
+      const breaker = yield* make({ openFor: "2 hours" })
+      yield* failing(breaker, 1, { error: fault("Overloaded", "1 day") })
+      assert.strictEqual((yield* breaker.metrics()).retryAfter, 7_200_000)
+    }).pipe(provide))
+
+  it.effect("is told rounded up to a millisecond, so that who waits as long is not early", () =>
+    Effect.gen(function*() {
+      const breaker = yield* make({ openFor: Duration.nanos(1_500_000n) })
+      yield* failing(breaker, 1)
+      const { retryAfter } = rejected(yield* (yield* start(breaker)).exit)
+      assert.deepStrictEqual(retryAfter, Duration.millis(2))
+    }).pipe(provide))
+
   it.effect("is lengthened by what the dependency asks for, up to the cap, and never shortened", () =>
     Effect.gen(function*() {
       for (const [asked, expected] of [["1 second", 10_000], ["20 seconds", 20_000], ["1 hour", 60_000]] as const) {
