@@ -88,7 +88,7 @@ export const reset = (shape: Shape, state: State, now: number): number => {
 
 /** The answer to one request under one rule, for tests, models and stores that compute in this process. */
 export interface Step {
-  readonly state: State
+  readonly state: State | undefined
   /** 0: taken. Else milliseconds until it could be, and `state` is what it was. `Infinity`: never. */
   readonly wait: number
   readonly delay: number
@@ -97,7 +97,7 @@ export interface Step {
 export const step = (shape: Shape, state: State | undefined, cost: number, now: number): Step => {
   const advanced = advance(shape, state, now)
   const millis = wait(shape, advanced, cost, 0, now)
-  if (millis > 0) return { state: state ?? [], wait: millis, delay: 0 }
+  if (millis > 0) return { state, wait: millis, delay: 0 }
   return {
     state: charge(shape, advanced, cost, now),
     wait: 0,
