@@ -45,6 +45,8 @@ export interface Asking extends Entry {
 export interface Asked {
   readonly entries: ReadonlyArray<Asking>
   readonly subjects: ReadonlyArray<Subject>
+  /** By entry, what it is a rule of. */
+  readonly policies: ReadonlyArray<Policy>
   /** Something is held, so something has to be settled. */
   readonly holds: boolean
 }
@@ -56,6 +58,7 @@ export const prepare = (
 ): Asked => {
   const entries: Array<Asking> = []
   const subjects: Array<Subject> = []
+  const policies: Array<Policy> = []
   let holds = false
   for (let index = 0; index < checks.length; index++) {
     const { cost, key, policy } = checks[index]!
@@ -69,6 +72,7 @@ export const prepare = (
       const { shape } = rule
       const lease = reserving || rule.algorithm === "concurrency" ? rule.lease : undefined
       if (lease !== undefined) holds = true
+      policies.push(policy)
       entries.push({
         table: rule.table,
         key,
@@ -83,21 +87,24 @@ export const prepare = (
       })
     }
   }
-  return { entries, subjects, holds }
+  return { entries, subjects, policies, holds }
 }
 
-/** What a request costs under one rule; `undefined`: nobody says. */
-export const costOf = (policy: Policy, rule: PolicyRule, cost: Cost | undefined): number | undefined => {
-  const ofUnit = typeof cost === "object"
+/** What a request costs under one rule; `undefined`: nobody knows. */
+const costOf = (policy: Policy, rule: PolicyRule, cost: Cost | undefined): number | undefined =>
+  said(policy, rule, cost) ?? (rule.unit === "requests" ? 1 : undefined)
+
+/** What somebody says that it costs under one rule. */
+export const said = (policy: Policy, rule: PolicyRule, cost: Cost | undefined): number | undefined => {
+  const found = typeof cost === "object"
     ? cost[rule.unit]
     : cost === undefined || rule.unit === policy.bareUnit
     ? cost
     : policy.bareUnit === undefined
     ? ambiguous(policy, cost)
     : undefined
-  if (ofUnit === undefined) return rule.unit === "requests" ? 1 : undefined
-  if (ofUnit >= 0 && ofUnit < Infinity) return ofUnit
-  throw new RangeError(`cost must be a finite number of at least 0, got ${ofUnit}`)
+  if (found === undefined || found >= 0 && found < Infinity) return found
+  throw new RangeError(`cost must be a finite number of at least 0, got ${found}`)
 }
 
 const ambiguous = (policy: Policy, cost: number): never => {

@@ -27,6 +27,8 @@ export interface Outcome {
   readonly delay: number
   readonly remaining: number
   readonly reset: number
+  /** What was held before. Where it is not 0, room may come before `wait` is over: when something held is given back. */
+  readonly held: number
 }
 
 export interface Decided {
@@ -78,7 +80,8 @@ export const decide = (
       wait,
       delay,
       remaining: Algorithms.remaining(shape, state, nowHeld),
-      reset: Algorithms.reset(shape, state, now)
+      reset: Algorithms.reset(shape, state, now),
+      held
     })
   }
   return { allowed, outcomes, writes }

@@ -58,6 +58,9 @@ export interface Denied {
   readonly rule: string
   readonly key: string
   readonly retryAfter: Duration.Duration
+  readonly limit: number
+  readonly remaining: number
+  readonly reset: Duration.Duration
   readonly never: boolean
   readonly reason: "Limit" | "Blocked" | "UnknownCost"
   readonly rules: ReadonlyArray<RuleState>
@@ -97,17 +100,20 @@ export const fromReply = ({ entries, subjects }: Asked, reply: Reply): Allowed |
   }
   let wait = 0
   let worst: Asking | undefined
+  let state: RuleState | undefined
   for (let index = 0; index < entries.length; index++) {
     const entry = entries[index]!
     const outcome = reply.outcomes[index]!
     if (entry.shadow || outcome.wait <= wait) continue
     wait = outcome.wait
     worst = entry
+    state = rules[index]
   }
   for (let index = 0; index < reply.blocked.length; index++) {
     if (reply.blocked[index]! <= wait) continue
     wait = reply.blocked[index]!
     worst = undefined
+    state = undefined
   }
   const subject = worst ?? subjects[reply.blocked.indexOf(wait)] ?? subjects[0]!
   // More than there can ever be is `never`; more than there is until something held is given back, is not.
@@ -118,6 +124,9 @@ export const fromReply = ({ entries, subjects }: Asked, reply: Reply): Allowed |
     rule: worst?.rule.name ?? "block",
     key: subject.key,
     retryAfter: millis(wait),
+    limit: state?.limit ?? 0,
+    remaining: state?.remaining ?? 0,
+    reset: state?.resetAfter ?? millis(wait),
     never,
     reason: worst === undefined
       ? "Blocked"
@@ -147,22 +156,13 @@ const ruleState = (entry: Asking, outcome: Outcome): RuleState => {
   }
 }
 
-export const rateLimited = (denied: Denied, reason?: RateLimited["reason"]): RateLimited => {
-  const state = denied.rules.find(({ policy, rule }) => policy === denied.policy && rule === denied.rule)
-  return withoutStack(() =>
-    new RateLimited({
-      policy: denied.policy,
-      rule: denied.rule,
-      key: denied.key,
-      limit: state?.limit ?? 0,
-      remaining: state?.remaining ?? 0,
-      retryAfter: denied.retryAfter,
-      reset: state?.resetAfter ?? denied.retryAfter,
-      never: denied.never,
-      reason: reason ?? denied.reason
-    })
+export const rateLimited = (
+  { key, limit, never, policy, reason, remaining, reset, retryAfter, rule }: Denied,
+  instead?: RateLimited["reason"]
+): RateLimited =>
+  withoutStack(() =>
+    new RateLimited({ policy, rule, key, limit, remaining, retryAfter, reset, never, reason: instead ?? reason })
   )
-}
 
 export const unavailable = ({ key, policy, rule }: StoreUnavailable): RateLimiterUnavailable =>
   withoutStack(() => new RateLimiterUnavailable({ policy, rule, key }))
