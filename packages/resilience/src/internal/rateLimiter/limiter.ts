@@ -32,6 +32,7 @@ export interface Acquired {
 export class LimiterImpl {
   readonly engine: Engine
   private readonly lines = new Map<string, Line>()
+  private readonly watched = new Set<WeakRef<Line>>()
   private readonly replaced = new Map<string, Policy>()
 
   constructor(engine: Engine) {
@@ -90,6 +91,16 @@ export class LimiterImpl {
   /** Whoever waits in this process may have room now. */
   nudge(): void {
     for (const { room } of this.lines.values()) room.nudge()
+    for (const ref of this.watched) {
+      const line = ref.deref()
+      if (line === undefined) this.watched.delete(ref)
+      else line.room.nudge()
+    }
+  }
+
+  /** A line of somebody else's, for as long as it is used. */
+  watch(line: Line): void {
+    this.watched.add(new WeakRef(line))
   }
 
   private abandoned(asked: Asked, hold: string): Effect.Effect<void> {
@@ -188,7 +199,7 @@ export const makeLimiter = <P>(impl: LimiterImpl, resolve: (policy: P) => Policy
         : Effect.andThen(impl.acquire(asked, bounds, ""), self)
   }
 
-  return {
+  const limiter: Limiter<P> = {
     [TypeId]: TypeId,
     consume: (checks) => impl.consume(policiesOf(checks)),
     peek: (checks) => impl.peek(policiesOf(checks)),
@@ -233,4 +244,15 @@ export const makeLimiter = <P>(impl: LimiterImpl, resolve: (policy: P) => Policy
     },
     reconfigure: (policy) => Effect.sync(() => impl.replace(policy))
   }
+  impls.set(limiter, impl)
+  return limiter
+}
+
+/** What is behind a limiter, for those that extend it. */
+const impls = new WeakMap<object, LimiterImpl>()
+
+export const implOf = (limiter: object): LimiterImpl => {
+  const impl = impls.get(limiter)
+  if (impl === undefined) throw new TypeError("A limiter that was not made here has no line to wait in")
+  return impl
 }

@@ -5,7 +5,8 @@ import * as Layer from "effect/Layer"
 import type { Checks } from "./checks.ts"
 import type { Settings } from "./engine.ts"
 import { makeImpl, makeLimiter } from "./limiter.ts"
-import type { Policy } from "./policy.ts"
+import { make as makePolicy, type Policy, PolicyTypeId } from "./policy.ts"
+import type { Rule } from "./rules.ts"
 import type { Limiter, ReserveOptions, WaitOptions } from "./service.ts"
 import type { RateLimiterStore } from "./store.ts"
 
@@ -54,14 +55,19 @@ export interface ServiceClass<in out Self, in out Id extends string, in out Name
 }
 
 export const Service =
-  (settings: Settings, make: (name: string, declared: Policy) => Policy) =>
+  (settings: Settings) =>
   <Self>() =>
-  <const Id extends string, const Declared extends { readonly [name: string]: Policy }>(
+  <const Id extends string, const Declared extends { readonly [name: string]: Policy | ReadonlyArray<Rule> }>(
     id: Id,
     policies: Declared
   ): ServiceClass<Self, Id, keyof Declared & string> => {
     type Name = keyof Declared & string
-    const byName = new Map(Object.entries(policies).map(([name, policy]) => [name, make(name, policy)]))
+    const byName = new Map(
+      Object.entries(policies).map(([name, declared]): [string, Policy] => [
+        name,
+        PolicyTypeId in declared ? declared : makePolicy(name, declared)
+      ])
+    )
     const resolve = (name: Name): Policy => {
       const policy = byName.get(name)
       if (policy === undefined) throw new RangeError(`policy must be one of ${[...byName.keys()].join(", ")}, got ${name}`)

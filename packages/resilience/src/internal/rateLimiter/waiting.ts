@@ -43,6 +43,8 @@ export interface Line {
   readonly room: Room<Visitor>
   /** All ask for the same rules of the same keys, and are served as they came: what is ahead of one can be added up. */
   readonly uniform: boolean
+  /** In place of `maxQueue` for the whole room. */
+  readonly isFull?: ((visitor: Visitor) => boolean) | undefined
   /** What everybody in the room asks for, by entry. */
   ahead: Array<number>
   refusal: Refusal | undefined
@@ -62,10 +64,11 @@ export const wait = (
     const { refusal, room } = line
     if (room.current !== undefined) {
       const wait = refusal === undefined ? 0 : Math.max(0, Math.ceil(forecast(line, asked, refusal) - now))
-      if (refusal === undefined && room.size >= bounds.maxQueue) return full(engine, visitor, hold)
-      if (refusal !== undefined && (room.size >= bounds.maxQueue || wait > bounds.maxWaitMillis)) {
+      const isFull = line.isFull === undefined ? room.size >= bounds.maxQueue : line.isFull(visitor)
+      if (refusal === undefined && isFull) return full(engine, visitor, hold)
+      if (refusal !== undefined && (isFull || wait > bounds.maxWaitMillis)) {
         const denied = { ...refusal.denied, retryAfter: Duration.millis(wait) }
-        return Effect.fail(Decision.rateLimited(denied, room.size >= bounds.maxQueue ? "QueueFull" : undefined))
+        return Effect.fail(Decision.rateLimited(denied, isFull ? "QueueFull" : undefined))
       }
     }
     return Effect.acquireUseRelease(
