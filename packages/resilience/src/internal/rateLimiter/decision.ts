@@ -9,7 +9,7 @@ import { RateLimited, RateLimiterUnavailable } from "./errors.ts"
 import type { Reply } from "./store.ts"
 
 /**
- * How one rule stands after a decision. Amounts are in its unit, and may have a fraction.
+ * How one rule stands after a decision. Amounts are in its unit; `remaining` requests are whole, other units may have a fraction.
  *
  * - `limit`: how much there is when nothing was taken; of a token bucket its burst.
  * - `resetAfter`: in this time it is as if nothing had been taken.
@@ -146,7 +146,7 @@ const ruleState = (entry: Asking, outcome: Outcome): RuleState => {
     rule: rule.name,
     unit: rule.unit,
     limit: shape.limit / shape.scale,
-    remaining: outcome.remaining / shape.scale,
+    remaining: rule.unit === "requests" ? Math.floor(outcome.remaining / shape.scale) : outcome.remaining / shape.scale,
     resetAfter: millis(outcome.reset)
   }
   return !entry.unknownCost && !(rule.shadow && outcome.wait > 0) ? state : {
