@@ -77,7 +77,7 @@ describe("RL-7 waiting", () => {
       assert.deepInclude(never, { never: true })
     }).pipe(Effect.provide(memory)))
 
-  it.prop("is never given up that could have been served", {
+  it.effect.prop("is never given up that could have been served", {
     kind: integerBetween(0, 2),
     limit: integerBetween(1, 4),
     calls: Schema.Array(Schema.Struct({ gap: integerBetween(0, 900), cost: integerBetween(1, 4), maxWait: integerBetween(0, 6_000) }))
@@ -96,13 +96,14 @@ describe("RL-7 waiting", () => {
         }
         yield* TestClock.adjust("10 minutes")
         return yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber))
-      }).pipe(Effect.provide(memory), Effect.provide(TestClock.layer()), Effect.scoped, Effect.runPromise)
-    return Promise.all([run(true), run(false)]).then(([bounded, unbounded]) => {
+      }).pipe(Effect.provide(Layer.fresh(memory), { local: true }), Effect.scoped)
+    return Effect.map(Effect.all([run(true), run(false)]), ([bounded, unbounded]) => {
       bounded.forEach(([served, waited], index) => {
         const { maxWait } = calls[index]!
         assert.isAtMost(waited, maxWait)
-        // Those that give up make room, so who would be served in time without them giving up is served.
-        if (unbounded[index]![1] <= maxWait) assert.isTrue(served, `call ${index}`)
+        // Who gives up makes room, so who is served in time when nobody gives up is served when some do. (A fixed window begins
+        // with its first hit: there, who gives up may move the beginning.)
+        if (kind < 2 && unbounded[index]![1] <= maxWait) assert.isTrue(served, `call ${index}`)
       })
     })
   }, { arbitrary: { runs: 60 } })
@@ -378,7 +379,8 @@ describe("RL-17 fairness", () => {
 
   it.prop("in the long run each of several backlogged tenants is served by its weight, whatever its calls cost", {
     tenants: Schema.Array(Schema.Struct({ weight: integerBetween(1, 9), cost: integerBetween(1, 20) })).check(
-      Schema.isLengthBetween(2, 6)
+      Schema.isMinLength(2),
+      Schema.isMaxLength(6)
     )
   }, ({ tenants }) => {
     const turns = new DeficitRoundRobin((name) => tenants[Number(name)]!.weight)
