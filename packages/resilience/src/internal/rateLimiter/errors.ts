@@ -1,0 +1,104 @@
+/** The errors of the rate limiter. */
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import * as Failure from "../../Failure.ts"
+import { messageOf } from "../failure/info.ts"
+
+export const RateLimitedTypeId = "~effect-resilience/RateLimiter/RateLimited"
+export const UnavailableTypeId = "~effect-resilience/RateLimiter/RateLimiterUnavailable"
+
+/**
+ * A limit refused the call. The work was not started and nothing was taken. HTTP: 429.
+ *
+ * - `policy`, `rule`, `key`: whose limit it was; of several that refused, the one that has to be waited for longest.
+ * - `limit`, `remaining`: of that rule, in what it counts.
+ * - `retryAfter`: in this time the same call has room, if nobody else comes. Infinite when `never`.
+ * - `reset`: in this time the limit is as if nothing had been taken.
+ * - `never`: the call asks for more than can ever be had at once, or for a cost that nobody knows.
+ * - `reason`: `"Limit"`, `"Blocked"` by `block`, `"UnknownCost"` with `onUnknownCost: "deny"`, or `"QueueFull"` when there was room
+ *   neither now nor in the line.
+ *
+ * Its kind of failure is `RateLimited` (`Permanent` when `never`) with scope `"request"`: it is our refusal and says nothing of
+ * the dependency. It carries no stack trace.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RateLimited extends Schema.TaggedError<RateLimited>("effect-resilience/RateLimited")("RateLimited", {
+  policy: Schema.String,
+  rule: Schema.String,
+  key: Schema.String,
+  limit: Schema.Number,
+  remaining: Schema.Number,
+  retryAfter: Schema.Duration,
+  reset: Schema.Duration,
+  never: Schema.Boolean,
+  reason: Schema.Literals(["Limit", "Blocked", "UnknownCost", "QueueFull"])
+}) {
+  readonly [RateLimitedTypeId] = RateLimitedTypeId
+
+  override get message(): string {
+    const { never, policy, reason, retryAfter, rule } = this
+    const when = never ? "never" : `in ${Duration.format(retryAfter)}`
+    switch (reason) {
+      case "Limit":
+        return `Rate limit "${policy}" (${rule}) exceeded: there is room ${when}`
+      case "Blocked":
+        return `Rate limit "${policy}": the key is blocked, retry ${when}`
+      case "UnknownCost":
+        return `Rate limit "${policy}" (${rule}): the cost is unknown`
+      case "QueueFull":
+        return `Rate limit "${policy}" (${rule}) exceeded, and too many wait: retry ${when}`
+    }
+  }
+
+  [Failure.symbol](): Failure.Info {
+    const { message, never, retryAfter } = this
+    return never
+      ? { kind: "Permanent", scope: "request", code: "RateLimited", message }
+      : { kind: "RateLimited", scope: "request", code: "RateLimited", message, retryAfter }
+  }
+}
+
+/**
+ * The limiter's store did not answer, and a rule with `onStoreError: "closed"` refuses what it cannot count. HTTP: 503.
+ *
+ * It is no refusal by a limit: nobody knows whether there was room. Its kind of failure is `Overloaded` with scope `"request"`. It
+ * carries no stack trace.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RateLimiterUnavailable
+  extends Schema.TaggedError<RateLimiterUnavailable>("effect-resilience/RateLimiterUnavailable")(
+    "RateLimiterUnavailable",
+    { policy: Schema.String, rule: Schema.String, key: Schema.String }
+  )
+{
+  readonly [UnavailableTypeId] = UnavailableTypeId
+
+  override get message(): string {
+    return `The store of rate limit "${this.policy}" did not answer`
+  }
+
+  [Failure.symbol](): Failure.Info {
+    return { kind: "Overloaded", scope: "request", code: "RateLimiterUnavailable", message: this.message }
+  }
+}
+
+/**
+ * A store could not do what it was asked.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RateLimiterStoreError
+  extends Schema.TaggedError<RateLimiterStoreError>("effect-resilience/RateLimiterStoreError")(
+    "RateLimiterStoreError",
+    { operation: Schema.Literals(["decide", "settle", "command"]), cause: Schema.Defect() }
+  )
+{
+  override get message(): string {
+    return `The rate limiter's store failed to ${this.operation}: ${messageOf(this.cause)}`
+  }
+}

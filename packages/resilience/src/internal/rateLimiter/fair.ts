@@ -1,0 +1,66 @@
+/**
+ * Turns shared between tenants: deficit round robin (Shreedhar and Varghese, 1995).
+ *
+ * In each round a tenant that waits is credited its weight, and is served as long as its credit pays for it. What it leaves unused
+ * while it does not wait is not saved: it goes to the others.
+ */
+import type { Turns, Waiter } from "./room.ts"
+
+interface Tenant<W> {
+  readonly name: string
+  readonly waiters: Set<W>
+  readonly weight: number
+  credit: number
+}
+
+export class DeficitRoundRobin<W extends Waiter> implements Turns<W> {
+  /** Those that wait, whose turn it is first. */
+  private readonly tenants = new Map<string, Tenant<W>>()
+  private readonly weightOf: (tenant: string) => number
+
+  constructor(weightOf: (tenant: string) => number) {
+    this.weightOf = weightOf
+  }
+
+  /** How many of a tenant wait. */
+  count(tenant: string): number {
+    return this.tenants.get(tenant)?.waiters.size ?? 0
+  }
+
+  add(waiter: W): void {
+    let tenant = this.tenants.get(waiter.tenant)
+    if (tenant === undefined) {
+      tenant = { name: waiter.tenant, waiters: new Set(), weight: this.weightOf(waiter.tenant), credit: 0 }
+      this.tenants.set(waiter.tenant, tenant)
+    }
+    tenant.waiters.add(waiter)
+  }
+
+  remove(waiter: W): void {
+    const tenant = this.tenants.get(waiter.tenant)
+    if (tenant === undefined) return
+    tenant.waiters.delete(waiter)
+    if (tenant.waiters.size === 0) this.tenants.delete(tenant.name)
+  }
+
+  take(): W | undefined {
+    while (this.tenants.size > 0) {
+      let rounds = Infinity
+      for (const tenant of [...this.tenants.values()]) {
+        const first: W = tenant.waiters.values().next().value!
+        if (tenant.credit >= first.cost) {
+          tenant.credit -= first.cost
+          this.remove(first)
+          return first
+        }
+        rounds = Math.min(rounds, Math.ceil((first.cost - tenant.credit) / tenant.weight))
+        // It cannot pay any more: the next has its turn before it.
+        this.tenants.delete(tenant.name)
+        this.tenants.set(tenant.name, tenant)
+      }
+      // Nobody can pay: as many rounds at once as it takes until somebody can.
+      for (const tenant of this.tenants.values()) tenant.credit += Math.max(1, rounds) * tenant.weight
+    }
+    return undefined
+  }
+}
