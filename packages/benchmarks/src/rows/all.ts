@@ -3,6 +3,7 @@ import type { Comparison } from "../harness/compare.ts"
 import * as Bulkhead from "./bulkhead.ts"
 import * as CircuitBreaker from "./circuitBreaker.ts"
 import * as Hedge from "./hedge.ts"
+import * as RateLimiter from "./rateLimiter.ts"
 import * as Retry from "./retry.ts"
 import * as Timeout from "./timeout.ts"
 
@@ -25,6 +26,12 @@ export const pages: Readonly<Record<string, Page>> = {
   },
   bulkhead: { title: "Bulkhead", peers: ["effect", "cockatiel"], comparisons: Bulkhead.comparisons, notes: "" },
   hedge: { title: "Hedge", peers: ["effect"], comparisons: Hedge.comparisons, notes: "" },
+  "rate-limiter": {
+    title: "Rate limiter in memory",
+    peers: ["effect", "rate-limiter-flexible"],
+    comparisons: RateLimiter.comparisons,
+    notes: ""
+  },
   retry: { title: "Retry", peers: ["effect", "cockatiel"], comparisons: Retry.comparisons, notes: "" },
   timeout: { title: "Time limits", peers: ["effect", "cockatiel"], comparisons: Timeout.comparisons, notes: "" }
 }
