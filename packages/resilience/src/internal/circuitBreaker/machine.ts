@@ -160,7 +160,7 @@ export const interrupt = (policy: Policy, circuit: Circuit, permit: number, worl
   settle(policy, circuit, permit, "ignored", 0, 0, world)
 
 /** Does what time has brought since the last look. */
-export const tick = (policy: Policy, circuit: Circuit, world: World, now: number): void => {
+const tick = (policy: Policy, circuit: Circuit, world: World, now: number): void => {
   if (circuit.state === "HalfOpen") {
     decide(policy, circuit, world, now, 0)
     const oldest = circuit.probes[0]

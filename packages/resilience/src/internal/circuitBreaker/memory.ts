@@ -57,7 +57,7 @@ export class FiberWorld implements Machine.World {
   }
 }
 
-export const commanded = (policy: Policy, circuit: Machine.Circuit, command: Command, world: Machine.World): void => {
+const commanded = (policy: Policy, circuit: Machine.Circuit, command: Command, world: Machine.World): void => {
   switch (command) {
     case "forceOpen":
       return Machine.force(circuit, "ForcedOpen", world)
@@ -75,7 +75,7 @@ export const commanded = (policy: Policy, circuit: Machine.Circuit, command: Com
 }
 
 /** A circuit that nobody has asked for yet is closed: reading it remembers nothing. */
-export const snapshotOf = (
+const snapshotOf = (
   policy: Policy,
   circuit: Machine.Circuit | undefined,
   key: string,

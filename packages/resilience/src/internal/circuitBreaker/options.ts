@@ -126,7 +126,7 @@ const needed = (probes: number, required: number): number => {
 }
 
 /** How long each opening lasts, up to the first that reaches the cap: from there on all are the same. */
-export const openings = (
+const openings = (
   schedule: Schedule.Schedule<unknown, number>,
   cap: number
 ): Effect.Effect<ReadonlyArray<number>> =>
