@@ -228,7 +228,10 @@ export interface FallbackServed {
 }
 
 /**
- * A hedged call ended. `winner` 0 is the primary.
+ * A call ended that launched hedges, or wanted one that the budget `refused`.
+ *
+ * `winner` is the attempt whose result it has: 0 the primary, 1 the first hedge, `undefined` when it was interrupted.
+ * `launched` is the number of hedges.
  *
  * @category models
  * @since 0.1.0
@@ -236,8 +239,9 @@ export interface FallbackServed {
 export interface Hedged {
   readonly _tag: "Hedged"
   readonly name: string
-  readonly winner: number
+  readonly winner: number | undefined
   readonly launched: number
+  readonly refused?: boolean | undefined
 }
 
 /**

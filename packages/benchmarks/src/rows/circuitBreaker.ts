@@ -1,109 +1,131 @@
-/** A breaker that lets calls through, and one that does not. */
-import { BrokenCircuitError, circuitBreaker, ConsecutiveBreaker, handleAll } from "cockatiel"
+/** A circuit breaker on calls that succeed, and on calls that it refuses. */
+import { circuitBreaker, ConsecutiveBreaker, CountBreaker, handleAll } from "cockatiel"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Core from "effect/persistence/CircuitBreaker"
-import OpossumBreaker from "opossum"
+import * as CoreCircuitBreaker from "effect/persistence/CircuitBreaker"
+import OpossumCircuitBreaker from "opossum"
 import type { Comparison } from "../harness/compare.ts"
-import { type Contender, effects, promises } from "../harness/contender.ts"
+import { type Contender, effects, promises, succeeds } from "../harness/contender.ts"
 
 const call = Effect.sync(() => 1)
-const failure = Effect.fail("down")
+const failing = Effect.fail("down")
 
+/** One of ours, with its store. */
 const ours = (
   name: string,
-  options: Partial<CircuitBreaker.Options>,
+  options: Omit<CircuitBreaker.Options, "name">,
   makeCall: (breaker: CircuitBreaker.Breaker) => Effect.Effect<Effect.Effect<unknown, unknown>>
 ): Contender =>
   effects(
     name,
-    CircuitBreaker.layer({ name: "bench", trip: CircuitBreaker.consecutive(5), openFor: "1 hour", ...options }).pipe(
-      Layer.provide(CircuitBreaker.layerStoreMemory)
-    ),
+    Layer.provide(CircuitBreaker.layer({ name: "bench", ...options }), CircuitBreaker.layerStoreMemory),
     Effect.flatMap(CircuitBreaker.CircuitBreaker, makeCall)
   )
 
-const core = (makeCall: (breaker: Core.CircuitBreaker) => Effect.Effect<Effect.Effect<unknown, unknown>>): Contender =>
+const core = (
+  name: string,
+  makeCall: (breaker: CoreCircuitBreaker.CircuitBreaker) => Effect.Effect<Effect.Effect<unknown, unknown>>
+): Contender =>
   effects(
-    "Effect CircuitBreaker",
-    Core.layer({ tripPolicy: Core.consecutive(5), openDuration: "1 hour" }).pipe(
-      Layer.provide(Core.layerStoreMemory())
+    name,
+    Layer.provide(
+      CoreCircuitBreaker.layer({ tripPolicy: CoreCircuitBreaker.consecutive(5), openDuration: "1 hour" }),
+      CoreCircuitBreaker.layerStoreMemory()
     ),
-    Effect.flatMap(Core.CircuitBreaker, makeCall)
+    Effect.flatMap(CoreCircuitBreaker.CircuitBreaker, makeCall)
   )
 
-const cockatiel = () => circuitBreaker(handleAll, { halfOpenAfter: 3_600_000, breaker: new ConsecutiveBreaker(5) })
+const repeatedly = (times: number, effect: Effect.Effect<unknown, unknown>) =>
+  Effect.replicateEffect(Effect.ignore(effect), times, { discard: true })
 
-/** A window of `size` calls that has seen a failure, so that it has to remember each call. */
-const window = (size: number): Contender =>
+const opossumOptions = { timeout: false, resetTimeout: 3_600_000, rollingCountBuckets: 10 } as const
+
+const fails = async (): Promise<number> => {
+  throw new Error("down")
+}
+
+const windowOf = (size: number): Contender =>
   ours(
-    `a window of ${size} calls`,
+    `window of ${size} calls`,
     { trip: CircuitBreaker.failureRate({ window: CircuitBreaker.calls(size) }) },
-    (breaker) => Effect.as(Effect.exit(breaker.protect(failure)), breaker.protect(call))
+    (breaker) => Effect.as(repeatedly(Math.min(size, 100_000), breaker.protect(call)), breaker.protect(call))
   )
 
 /** Breakers. */
 export const comparisons: ReadonlyArray<Comparison> = [
   {
-    title: "Closed circuit",
-    call: "A call that succeeds, under a breaker that trips after 5 failures in a row.",
-    contenders: [
-      ours("CircuitBreaker.protect", {}, (breaker) => Effect.succeed(breaker.protect(call))),
-      core((breaker) => Effect.succeed(breaker.execute(call, { key: "bench" }))),
-      promises("cockatiel circuitBreaker", () => {
-        const policy = cockatiel()
-        return () => policy.execute(() => 1)
-      }),
-      promises("opossum", () => {
-        const breaker = new OpossumBreaker(() => Promise.resolve(1), { timeout: false })
-        return () => breaker.fire()
-      })
-    ],
-    targets: [
-      { against: "Effect CircuitBreaker", atMost: 0.08 },
-      { against: "cockatiel circuitBreaker", atMost: 1.5 },
-      { against: "opossum", atMost: 1 }
-    ]
-  },
-  {
-    title: "Open circuit",
-    call: "A call that is rejected, and the rejection caught.",
+    title: "A call through a closed circuit",
+    call: "A call that succeeds; all breakers trip after five failures in a row.",
     contenders: [
       ours(
         "CircuitBreaker.protect",
-        { trip: CircuitBreaker.consecutive(1) },
-        (breaker) => Effect.as(Effect.exit(breaker.protect(failure)), Effect.ignore(breaker.protect(call)))
+        { trip: CircuitBreaker.consecutive(5) },
+        (breaker) => Effect.succeed(breaker.protect(call))
       ),
-      core((breaker) =>
-        Effect.as(
-          Effect.replicateEffect(Effect.exit(breaker.execute(failure, { key: "bench" })), 5),
-          Effect.ignore(breaker.execute(call, { key: "bench" }))
-        )
-      ),
-      promises("cockatiel circuitBreaker", () => {
-        const policy = cockatiel()
-        policy.isolate()
-        return () =>
-          policy.execute(() => 1).catch((error: unknown) => {
-            if (!(error instanceof BrokenCircuitError)) throw error
-          })
+      promises("cockatiel", () => {
+        const policy = circuitBreaker(handleAll, { halfOpenAfter: 3_600_000, breaker: new ConsecutiveBreaker(5) })
+        return () => policy.execute(succeeds)
       }),
       promises("opossum", () => {
-        const breaker = new OpossumBreaker(() => Promise.resolve(1), { timeout: false })
-        breaker.open()
-        return () => breaker.fire().catch(() => undefined)
-      })
+        const breaker = new OpossumCircuitBreaker(succeeds, opossumOptions)
+        return () => breaker.fire()
+      }),
+      core("Effect core", (breaker) => Effect.succeed(breaker.execute(call, { key: "bench" })))
     ],
     targets: [
-      { against: "Effect CircuitBreaker", atMost: 0.03 },
-      { against: "cockatiel circuitBreaker", atMost: 0.1 }
+      { against: "cockatiel", atMost: 1.5 },
+      { against: "opossum", atMost: 1 },
+      { against: "Effect core", atMost: 0.08 }
     ]
   },
   {
-    title: "Size of the window",
-    call: "A call that succeeds, after one that failed.",
-    contenders: [window(100_000), window(100)],
-    targets: [{ against: "a window of 100 calls", atMost: 1.1 }]
+    title: "A call that an open circuit refuses",
+    call: "With its typed error, made and caught as programs of each kind do it.",
+    contenders: [
+      ours(
+        "CircuitBreaker.protect",
+        { trip: CircuitBreaker.consecutive(5), openFor: "1 hour" },
+        (breaker) => Effect.as(repeatedly(5, breaker.protect(failing)), Effect.ignore(breaker.protect(call)))
+      ),
+      promises("cockatiel", () => {
+        const policy = circuitBreaker(handleAll, { halfOpenAfter: 3_600_000, breaker: new ConsecutiveBreaker(1) })
+        void policy.execute(fails).catch(() => undefined)
+        return () => policy.execute(succeeds).catch(() => undefined)
+      }),
+      promises("opossum", () => {
+        const breaker = new OpossumCircuitBreaker(fails, { ...opossumOptions, errorThresholdPercentage: 1 })
+        breaker.open()
+        return () => breaker.fire().catch(() => undefined)
+      }),
+      core(
+        "Effect core",
+        (breaker) =>
+          Effect.as(
+            repeatedly(5, breaker.execute(failing, { key: "bench" })),
+            Effect.ignore(breaker.execute(call, { key: "bench" }))
+          )
+      )
+    ],
+    targets: [
+      { against: "cockatiel", atMost: 0.1 },
+      { against: "Effect core", atMost: 0.03 }
+    ]
+  },
+  {
+    title: "A window of 100,000 calls beside one of 100",
+    call: "A call that succeeds, under a failure rate over the last calls, with the window full.",
+    contenders: [
+      windowOf(100_000),
+      windowOf(100),
+      promises("cockatiel, 100 calls", () => {
+        const policy = circuitBreaker(handleAll, {
+          halfOpenAfter: 3_600_000,
+          breaker: new CountBreaker({ threshold: 0.5, size: 100 })
+        })
+        return () => policy.execute(succeeds)
+      })
+    ],
+    targets: [{ against: "window of 100 calls", atMost: 1.1 }]
   }
 ]

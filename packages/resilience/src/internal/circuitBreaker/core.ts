@@ -47,8 +47,12 @@ export const layerCore = (options: Options): Layer.Layer<Core.CircuitBreaker, ne
 /** As Effect's has it: whatever fails is the dependency's fault. */
 const everyFailure = (exit: Exit.Exit<unknown, unknown>): Outcome => exit._tag === "Success" ? success : failure()
 
+const newError = stackless(Core.CircuitBreakerError)
+const newOpen = stackless(Core.CircuitOpen)
+const newHalfOpen = stackless(Core.CircuitHalfOpen)
+
 const rejection = (_: string, key: string, retryAfterMillis: number, state: CircuitState): Core.CircuitBreakerError => {
-  const error = stackless(Core.CircuitBreakerError)
+  const error = newError()
   error._tag = "CircuitBreakerError"
   error[Core.ErrorTypeId] = Core.ErrorTypeId
   error.reason = state === "HalfOpen" ? halfOpen(key) : open(key, retryAfterMillis)
@@ -56,7 +60,7 @@ const rejection = (_: string, key: string, retryAfterMillis: number, state: Circ
 }
 
 const open = (key: string, retryAfterMillis: number): Core.CircuitOpen => {
-  const reason = stackless(Core.CircuitOpen)
+  const reason = newOpen()
   reason._tag = "CircuitOpen"
   reason.key = key
   reason.retryAfter = Duration.millis(retryAfterMillis)
@@ -64,7 +68,7 @@ const open = (key: string, retryAfterMillis: number): Core.CircuitOpen => {
 }
 
 const halfOpen = (key: string): Core.CircuitHalfOpen => {
-  const reason = stackless(Core.CircuitHalfOpen)
+  const reason = newHalfOpen()
   reason._tag = "CircuitHalfOpen"
   reason.key = key
   return reason

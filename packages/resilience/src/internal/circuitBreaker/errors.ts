@@ -75,23 +75,32 @@ export class CircuitStoreError
   }
 }
 
-/** `Error` as V8 extends it. Other engines have no limit, and where it is frozen it stays as it is. */
-const Stacks = Error as ErrorConstructor & { stackTraceLimit?: number | undefined }
-const canLimit = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")?.writable === true
-
-/** An error of a class that has no stack trace, and for which no constructor of that class ran. Its fields are to be set. */
-export const stackless = <A extends Error>(Class: new(...args: Array<never>) => A): Fields<A> => {
-  const limit = Stacks.stackTraceLimit
-  if (canLimit) Stacks.stackTraceLimit = 0
-  const error = Reflect.construct(Error, [], Class) as A
-  if (canLimit) Stacks.stackTraceLimit = limit
-  return error
+/**
+ * What makes errors of a class without running `Error`, whose constructor is most of what a rejection would cost. The
+ * fields are to be set. They are `instanceof` all that others are; only `util.types.isNativeError` can tell them apart.
+ */
+export const stackless = <A extends Error>(Class: new(...args: Array<never>) => A): () => Fields<A> => {
+  // A class cannot borrow another's prototype.
+  function Stackless() {}
+  Stackless.prototype = Object.create(Class.prototype, {
+    // What they are, for those that print it, and not where they were made.
+    stack: {
+      configurable: true,
+      get(this: Error) {
+        return `${Class.name}: ${this.message}`
+      }
+    }
+  })
+  const Made = Stackless as unknown as new() => Fields<A>
+  return () => new Made()
 }
 
 type Fields<A> = { -readonly [K in keyof A]: A[K] }
 
+const newCircuitOpen = stackless(CircuitOpen)
+
 export const circuitOpen = (name: string, key: string, retryAfterMillis: number, state: CircuitState): CircuitOpen => {
-  const error = stackless(CircuitOpen)
+  const error = newCircuitOpen()
   error._tag = "CircuitOpen"
   error.name = name
   error.key = key
