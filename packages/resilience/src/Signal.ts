@@ -36,7 +36,7 @@ import { CurrentRegistry, type OnListenerError, type Registry, registryFor } fro
 /**
  * A circuit went from one state to another.
  *
- * When `to` is `"Open"`, `openFor` is how long it stays open, and `openings` the how manieth opening in a row it is.
+ * When `to` is `"Open"`, `openFor` is how long it stays open, and `openings` counts the openings in a row, this one included.
  *
  * @category models
  * @since 0.1.0

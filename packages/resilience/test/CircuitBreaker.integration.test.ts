@@ -34,7 +34,9 @@ class Dependency {
 const dependency = Effect.acquireRelease(
   Effect.callback<Dependency>((resume) => {
     const started = new Dependency()
-    started.server.listen(0, "127.0.0.1", () => resume(Effect.succeed(started)))
+    // A thousand at once, on connections that the server does not close under the client's hands.
+    started.server.keepAliveTimeout = 600_000
+    started.server.listen(0, "127.0.0.1", 2_048, () => resume(Effect.succeed(started)))
   }),
   ({ server }) =>
     Effect.callback<void>((resume) => {

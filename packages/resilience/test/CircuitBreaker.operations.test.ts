@@ -194,6 +194,19 @@ describe("reconfigure", () => {
       assert.deepStrictEqual(yield* rules, ["1 of 5"])
     }).pipe(provide))
 
+  it.effect("CB-16 keeps nothing that a window of time had forgotten by then", () =>
+    Effect.gen(function*() {
+      const within = (window: Duration.Input) => CircuitBreaker.failureRate({ threshold: 1, window, minimumCalls: 3 })
+      const breaker = yield* make({ trip: within("10 seconds") })
+      yield* failing(breaker, 1)
+      yield* TestClock.adjust("8 seconds")
+      yield* failing(breaker, 1)
+      yield* TestClock.adjust("4 seconds")
+      yield* breaker.reconfigure({ trip: within("1 minute") })
+      const [rule] = (yield* breaker.metrics()).rules
+      assert.deepStrictEqual(rule, { rule: "FailureRate", calls: 1, bad: 1, rate: 1 })
+    }).pipe(provide))
+
   it.effect("CB-16 keeps the places of probes, and neither leaks nor doubles them", () =>
     Effect.gen(function*() {
       const breaker = yield* make({ halfOpen: { probes: 3 } })

@@ -382,6 +382,19 @@ describe("what counts", () => {
   }
 })
 
+describe("a classifier that gives nonsense", () => {
+  for (const nonsense of [undefined, null, { _tag: "Failure", retryAfter: "soon" }]) {
+    it.effect(`CB-11 such as ${JSON.stringify(nonsense)} frees the permit, and is heard of`, () =>
+      Effect.gen(function*() {
+        const breaker = yield* openedBefore()
+        const exit = yield* Effect.exit(breaker.protect(Effect.void, { classify: () => nonsense as never }))
+        assert.isTrue(Exit.hasDies(exit))
+        const { inFlight, probing, state } = yield* breaker.metrics()
+        assert.deepStrictEqual({ inFlight, probing, state }, { inFlight: 0, probing: 0, state: "HalfOpen" })
+      }).pipe(provide))
+  }
+})
+
 describe("how long it stays open", () => {
   const openTimes = (options: Partial<CircuitBreaker.Options>, times: number) =>
     Effect.gen(function*() {

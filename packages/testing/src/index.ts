@@ -3,6 +3,9 @@
  *
  * @since 0.1.0
  */
+export * as CircuitBreakerStoreSuite from "./CircuitBreakerStoreSuite.ts"
+export * as CircuitHistory from "./CircuitHistory.ts"
+export * as CircuitModel from "./CircuitModel.ts"
 export * as Dependency from "./Dependency.ts"
 export * as Faults from "./Faults.ts"
 export * as PostgresServer from "./PostgresServer.ts"

@@ -70,12 +70,11 @@ export class LocalGuard<X> implements Guard<X> {
         }
         return self
       })
-      const settle = (outcome: Outcome) => {
+      const settle: Settle = (verdict, hint) => {
         world.fiber = fiber
         const { policy } = setup
-        const verdict = verdictOf(outcome)
         const millis = timed ? world.now() - startedAt : 0
-        Machine.settle(policy, circuit, permit, verdict, millis, hintOf(outcome), world)
+        Machine.settle(policy, circuit, permit, verdict, millis, hint, world)
         if (heard) this.observers.settled(fiber, key, verdict, millis, millis > policy.slowerThan)
         this.tellMoves(fiber)
       }
@@ -109,26 +108,44 @@ export class LocalGuard<X> implements Guard<X> {
   }
 }
 
-/** Settles whatever happens: a classifier that throws, dies or is interrupted frees the permit, and is heard of. */
+/** Counts the end of a call, once. `hint` is the wait that was asked for, in milliseconds. */
+export type Settle = (verdict: Machine.Verdict, hint: number) => void
+
+/** Settles whatever happens: a classifier that throws, dies, is interrupted or gives nonsense frees the permit. */
 export const settleWith = (
   fiber: AnyFiber,
   exit: Exit.Exit<unknown, unknown>,
   classify: Classify | undefined,
-  settle: (outcome: Outcome) => void
+  settle: Settle
 ): Effect.Effect<void> | undefined => {
-  if (isInterruption(exit)) return void settle(ignored)
-  if (classify === undefined) return void settle(byKind(fiber, exit))
+  if (isInterruption(exit)) return void settle("ignored", 0)
+  if (classify === undefined) return settleAs(byKind(fiber, exit), settle)
   let outcome: Outcome | Effect.Effect<Outcome>
   try {
     // The caller's classifier was made for the caller's exits.
     outcome = classify(exit as Exit.Exit<never, never>)
   } catch (defect) {
-    settle(ignored)
+    settle("ignored", 0)
     return Effect.die(defect)
   }
-  if (!Effect.isEffect(outcome)) return void settle(outcome)
-  return Effect.asVoid(Effect.onExitPrimitive(outcome, (classified) => {
-    settle(Exit.isSuccess(classified) ? classified.value : ignored)
-    return undefined
-  }))
+  if (!Effect.isEffect(outcome)) return settleAs(outcome, settle)
+  return Effect.asVoid(
+    Effect.onExitPrimitive(
+      outcome,
+      (classified) => settleAs(Exit.isSuccess(classified) ? classified.value : ignored, settle)
+    )
+  )
+}
+
+const settleAs = (outcome: Outcome, settle: Settle): Effect.Effect<void> | undefined => {
+  let verdict: Machine.Verdict = "ignored"
+  let hint = 0
+  try {
+    hint = hintOf(outcome)
+    verdict = verdictOf(outcome)
+  } catch (defect) {
+    settle("ignored", 0)
+    return Effect.die(defect)
+  }
+  return void settle(verdict, hint)
 }

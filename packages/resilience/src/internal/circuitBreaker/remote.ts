@@ -7,9 +7,8 @@ import * as References from "effect/References"
 import type { CircuitState } from "../../Signal.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import type { Classify, Guard, Setup } from "./guard.ts"
-import { settleWith } from "./local.ts"
+import { type Settle, settleWith } from "./local.ts"
 import type { Observers } from "./observers.ts"
-import { hintOf, type Outcome, verdictOf } from "./outcome.ts"
 import type { Circuits, Move } from "./store.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
@@ -67,12 +66,11 @@ export class RemoteGuard<X> implements Guard<X> {
     const startedAt = monotonicMillis(fiber)
     return Effect.onExitPrimitive(self, (exit) => {
       let settlement: Effect.Effect<void> = Effect.void
-      const settle = (outcome: Outcome) => {
+      const settle: Settle = (verdict, hint) => {
         const { policy } = this.setup
-        const verdict = verdictOf(outcome)
         const millis = monotonicMillis(fiber) - startedAt
         this.observers.settled(fiber, key, verdict, millis, millis > policy.slowerThan)
-        settlement = this.circuits.settle(key, policy, { permit, verdict, millis, hint: hintOf(outcome) }).pipe(
+        settlement = this.circuits.settle(key, policy, { permit, verdict, millis, hint }).pipe(
           Effect.map((moves) => this.tellMoves(fiber, key, moves)),
           // A store tells of its own troubles; the call is not to suffer from them.
           Effect.ignore

@@ -41,7 +41,7 @@ export interface Snapshot {
 
 /**
  * A change of state that an operation made. When `to` is `"Open"`, `openFor` says for how long in milliseconds, and
- * `openings` for the how manieth time in a row.
+ * `openings` counts the openings in a row, this one included.
  *
  * @category stores
  * @since 0.1.0
@@ -105,7 +105,9 @@ export type Command = "forceOpen" | "forceClose" | "release" | "reset" | "health
  * The circuits of one breaker. Each operation is atomic, and reads the time inside the store.
  *
  * - `admit`: lets a call through or not. `chance` is in `[0, 1)` and decides where a recovering circuit lets some through.
- * - `settle`: counts a call that has ended. A permit that is not known any more counts for nothing.
+ *   It never fails: a store that cannot decide says `Unavailable`, and tells of its trouble itself.
+ * - `settle`: counts a call that has ended. A permit that is not known any more counts for nothing. The call does not
+ *   hear of an error.
  * - `read`, `list`: do not change anything.
  *
  * Each operation comes with the policy, which may be another one than before: what the old one's windows remember is
