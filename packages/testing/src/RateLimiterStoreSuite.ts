@@ -342,7 +342,7 @@ export const suite = <E>(
             () => tokenBucket({ limit, window }),
             () => slidingWindow({ limit, window }),
             () => fixedWindow({ limit, window }),
-            () => leakyBucket({ limit, window, queue: limit / 2 })
+            () => leakyBucket({ limit, window })
           ][kind]!
           const both = fresh(make(), concurrency({ limit: 12, lease: long }))
           const replay = Effect.scoped(Effect.gen(function*() {

@@ -377,7 +377,7 @@ for entry = 1, #KEYS / 4 do
   local total = held(keyat, redis.call("GET", KEYS[keyat + 3]), now)
   if renew >= 0 then
     if total > 0 and redis.call("HEXISTS", KEYS[keyat + 2], hold) == 1 then
-      redis.call("ZADD", KEYS[keyat + 1], text(now + renew), hold)
+      redis.call("ZADD", KEYS[keyat + 1], "GT", text(now + renew), hold)
       lasting(keyat, renew)
     else
       all = 0
