@@ -56,6 +56,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as CoreRateLimiter from "effect/persistence/RateLimiter"
+import type * as Redis from "effect/persistence/Redis"
 import * as Predicate from "effect/Predicate"
 import { layerFromConfig } from "./internal/layerFromConfig.ts"
 import { durationMillis, positiveInteger, positiveMillis } from "./internal/options.ts"
@@ -71,6 +72,8 @@ import * as FairQueue from "./internal/rateLimiter/fairQueue.ts"
 import { makeImpl, makeLimiter } from "./internal/rateLimiter/limiter.ts"
 import * as Memory from "./internal/rateLimiter/memory.ts"
 import * as Policies from "./internal/rateLimiter/policy.ts"
+import * as RedisStore from "./internal/rateLimiter/redis.ts"
+import type { RedisOptions } from "./internal/rateLimiter/redis.ts"
 import * as Registry from "./internal/rateLimiter/registry.ts"
 import * as Rules from "./internal/rateLimiter/rules.ts"
 import * as Services from "./internal/rateLimiter/service.ts"
@@ -82,6 +85,7 @@ export type { Allowed, Decision, Denied, RuleState, StoreUnavailable } from "./i
 export { RateLimited, RateLimiterStoreError, RateLimiterUnavailable } from "./internal/rateLimiter/errors.ts"
 export type { Fair, FairOptions } from "./internal/rateLimiter/fairQueue.ts"
 export type { Policy, PolicyRule } from "./internal/rateLimiter/policy.ts"
+export type { RedisOptions } from "./internal/rateLimiter/redis.ts"
 export type { ServiceClass } from "./internal/rateLimiter/registry.ts"
 export type {
   Algorithm,
@@ -316,6 +320,20 @@ export const layerConfig = (
 export const layerStoreMemory = (
   options?: { readonly capacity?: number | undefined }
 ): Layer.Layer<RateLimiterStore> => Memory.layer(positiveInteger("capacity", options?.capacity ?? 1_000_000))
+
+/**
+ * Counts in Redis (6 or newer), for all processes that use it. Each decision is one script call, atomic, by the server's clock.
+ *
+ * Every key is kept for as long as it makes a difference and no longer: state until the limit is as if nothing had been taken, leases until
+ * they run out. In a cluster all keys are in one slot, unless `slot` says otherwise.
+ *
+ * Throws a `RangeError` when `prefix` contains braces.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerStoreRedis = (options?: RedisOptions): Layer.Layer<RateLimiterStore, never, Redis.Redis> =>
+  RedisStore.layer(options ?? {})
 
 /**
  * Effect's own `RateLimiter`, on this engine: whoever uses it, `HttpClient.withRateLimiter` for one, counts with the exact algorithms

@@ -39,7 +39,8 @@ export class Holds {
   renew(name: string, expires: number): boolean {
     const hold = this.byName.get(name)
     if (hold === undefined) return false
-    hold.expires = expires
+    // A clock that went back shortens nothing.
+    hold.expires = Math.max(hold.expires, expires)
     return true
   }
 

@@ -12,7 +12,7 @@ import { type Command, RateLimiterStore, type Reply, type Request, type Settleme
 import { Table } from "./tables.ts"
 
 /** How many keys are swept before other fibers have their turn. */
-const sweepChunk = 5_000
+const sweepChunk = 20_000
 
 const noBlocks: ReadonlyArray<number> = []
 
