@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { compare, type Result } from "./harness/compare.ts"
-import { page } from "./harness/report.ts"
+import { page, type Story } from "./harness/report.ts"
 import { pages } from "./rows/all.ts"
 
 const folder = fileURLToPath(new URL("../../../docs/benchmarks", import.meta.url))
@@ -35,7 +35,7 @@ const tell = ({ comparison, figures, repeated, targets }: Result): void => {
 
 let missed = 0
 for (const name of named.length === 0 ? Object.keys(pages) : named) {
-  const { comparisons, notes, peers, title } = pages[name]!
+  const { comparisons, notes, peers, scenarios = [], title } = pages[name]!
   const results: Array<Result> = []
   for (const comparison of comparisons) {
     const result = await compare(comparison)
@@ -43,8 +43,24 @@ for (const name of named.length === 0 ? Object.keys(pages) : named) {
     missed += result.targets.filter(({ reached }) => !reached).length
     results.push(result)
   }
+  const stories: Array<Story> = []
+  for (const scenario of scenarios) {
+    const seen = await scenario.play()
+    process.stdout.write(`${scenario.title}\n`)
+    for (const { value, wanted, what } of seen) {
+      const verdict = wanted === undefined
+        ? ""
+        : `, wanted ${wanted.value}: ${wanted.reached ? "reached" : "NOT REACHED"}`
+      process.stdout.write(`  ${what}: ${value}${verdict}\n`)
+      if (wanted?.reached === false) missed++
+    }
+    stories.push({ scenario, seen })
+  }
   if (isCheck) continue
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, `${name}.md`), page(title, results, { command: `pnpm bench ${name}`, peers, notes }))
+  writeFileSync(
+    join(folder, `${name}.md`),
+    page(title, results, stories, { command: `pnpm bench ${name}`, peers, notes })
+  )
 }
 process.exit(isCheck && missed > 0 ? 1 : 0)

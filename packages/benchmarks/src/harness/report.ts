@@ -4,6 +4,13 @@ import { createRequire } from "node:module"
 import { arch, cpus, platform } from "node:os"
 import { dirname, join } from "node:path"
 import type { Figures, Result } from "./compare.ts"
+import type { Scenario, Seen } from "./scenario.ts"
+
+/** A scenario that was played through. */
+export interface Story {
+  readonly scenario: Scenario
+  readonly seen: ReadonlyArray<Seen>
+}
 
 const nanos = (value: number): string => value >= 100 ? String(Math.round(value)) : value.toFixed(1)
 
@@ -30,6 +37,24 @@ const section = ({ comparison, figures, floor, repeated, rounds, targets }: Resu
   ].join("\n")
 }
 
+const storySection = ({ scenario, seen }: Story): string =>
+  [
+    `## ${scenario.title}`,
+    "",
+    scenario.story,
+    "",
+    row(["", "seen", "wanted"]),
+    row(["---", "---", "---"]),
+    ...seen.map(({ value, wanted, what }) =>
+      row([
+        what,
+        value,
+        wanted === undefined ? "" : `${wanted.value}: **${wanted.reached ? "reached" : "not reached"}**`
+      ])
+    ),
+    ""
+  ].join("\n")
+
 /** The version of a package that is installed here. Some hide their manifest, so it is looked for from their entry upward. */
 const versionOf = (name: string): string => {
   const require = createRequire(import.meta.url)
@@ -48,6 +73,7 @@ const versionOf = (name: string): string => {
 export const page = (
   title: string,
   results: ReadonlyArray<Result>,
+  stories: ReadonlyArray<Story>,
   options: { readonly command: string; readonly peers: ReadonlyArray<string>; readonly notes: string }
 ): string => {
   const [cpu] = cpus()
@@ -62,6 +88,7 @@ export const page = (
     `- Node ${process.versions.node}, ${options.peers.map((name) => `${name} ${versionOf(name)}`).join(", ")}`,
     "",
     ...(options.notes === "" ? [] : [options.notes, ""]),
-    ...results.map(section)
+    ...results.map(section),
+    ...stories.map(storySection)
   ].join("\n")
 }

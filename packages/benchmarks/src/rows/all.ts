@@ -1,7 +1,9 @@
 /** Every page of figures. */
 import type { Comparison } from "../harness/compare.ts"
+import type { Scenario } from "../harness/scenario.ts"
 import * as Bulkhead from "./bulkhead.ts"
 import * as CircuitBreaker from "./circuitBreaker.ts"
+import * as CircuitBreakerHttp from "./circuitBreakerHttp.ts"
 import * as Hedge from "./hedge.ts"
 import * as RateLimiter from "./rateLimiter.ts"
 import * as Retry from "./retry.ts"
@@ -12,6 +14,7 @@ export interface Page {
   readonly title: string
   readonly peers: ReadonlyArray<string>
   readonly comparisons: ReadonlyArray<Comparison>
+  readonly scenarios?: ReadonlyArray<Scenario>
   /** What a reader must know about the figures. */
   readonly notes: string
 }
@@ -22,7 +25,8 @@ export const pages: Readonly<Record<string, Page>> = {
     title: "Circuit breaker",
     peers: ["effect", "cockatiel", "opossum"],
     comparisons: CircuitBreaker.comparisons,
-    notes: ""
+    scenarios: CircuitBreakerHttp.scenarios,
+    notes: CircuitBreaker.notes
   },
   bulkhead: { title: "Bulkhead", peers: ["effect", "cockatiel"], comparisons: Bulkhead.comparisons, notes: "" },
   hedge: { title: "Hedge", peers: ["effect"], comparisons: Hedge.comparisons, notes: "" },
