@@ -2,6 +2,7 @@
  * What all errors that a client gets have in common: RFC 9457 problem details, with three more members than the standard
  * asks for: a `code` that never changes, a `message` for people, and the `request_id` under which the log tells more.
  */
+import { RequestId } from "effect-resilience/http/RequestId"
 import * as Effect from "effect/Effect"
 import * as HttpEffect from "effect/http/HttpEffect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -9,7 +10,6 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
-import { RequestId } from "./RequestId.ts"
 
 /** Filled in from the request when the problem is written, so that nobody has to carry it. */
 const requestId = Schema.optionalKey(Schema.String).pipe(

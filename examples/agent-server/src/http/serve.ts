@@ -1,4 +1,5 @@
 /** Puts the routes on the listening socket, with what every request and every reply has in common. */
+import * as RequestId from "effect-resilience/http/RequestId"
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import { flow } from "effect/Function"
@@ -7,7 +8,6 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as ProblemReplies from "./ProblemReplies.ts"
-import * as RequestId from "./RequestId.ts"
 import * as RequestLog from "./RequestLog.ts"
 import type { Routes } from "./Routes.ts"
 

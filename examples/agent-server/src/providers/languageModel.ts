@@ -1,10 +1,10 @@
 /** The language model of the server: at a real endpoint, or at a simulated one that this process runs. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as RequestId from "effect-resilience/http/RequestId"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Provider } from "../config.ts"
-import * as RequestId from "../http/RequestId.ts"
 import * as policies from "../policies.ts"
 import * as Simulator from "../sim/Simulator.ts"
 import { type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
