@@ -104,7 +104,16 @@ export type {
 export { RateLimiter } from "./internal/rateLimiter/service.ts"
 export type { Limiter, Reservation, ReserveOptions, WaitOptions } from "./internal/rateLimiter/service.ts"
 export { RateLimiterStore } from "./internal/rateLimiter/store.ts"
-export type { Command, Entry, Outcome, Place, Reply, Request, Settlement, Subject } from "./internal/rateLimiter/store.ts"
+export type {
+  Command,
+  Entry,
+  Outcome,
+  Place,
+  Reply,
+  Request,
+  Settlement,
+  Subject
+} from "./internal/rateLimiter/store.ts"
 
 /**
  * @category type IDs

@@ -9,7 +9,9 @@ import { History, integerBetween, peak, run, windowed } from "./support/historie
 const many = { arbitrary: { runs: 500 } }
 
 /** A shape of each kind, from a limit, a window and one more number that means what the kind has room for. */
-const shapes: ReadonlyArray<readonly [name: string, make: (limit: number, window: number, more: number) => Shape.Shape]> = [
+const shapes: ReadonlyArray<
+  readonly [name: string, make: (limit: number, window: number, more: number) => Shape.Shape]
+> = [
   ["token bucket", (limit, window, more) => {
     const base = windowed(limit, window)
     return Shape.tokenBucket(base, more * base.scale)

@@ -31,31 +31,39 @@ describe("RL-11 the store in memory", () => {
       fixedWindow({ limit: 10, window: "1 minute" })
     ]
   ) {
-    it.effect(`takes at most 200 bytes a live key and gives them back within two windows (${rule.algorithm})`, () =>
-      Effect.gen(function*() {
-        const limiter = yield* RateLimiter.RateLimiter
-        const api = policy("api", [rule])
-        yield* limiter.consume({ policy: api, key: "warm up" })
-        const before = heap()
-        const count = 1_000_000
-        yield* Effect.forEach(
-          Array.from({ length: 100 }, (_, i) => i),
-          (chunk) =>
-            Effect.gen(function*() {
-              for (let i = 0; i < count / 100; i++) yield* limiter.consume({ policy: api, key: `user-${chunk * (count / 100) + i}` })
-            }),
-          { discard: true }
-        )
-        assert.isAtMost((heap() - before) / count, 200)
-        yield* TestClock.adjust("2 minutes")
-        // The sweep lets others run between its chunks, and virtual time does not wait for it.
-        yield* Effect.replicateEffect(Effect.yieldNow, 500)
-        assert.isAtMost(heap(), before * 1.1)
-      }).pipe(withCapacity(1_000_001)), 60_000)
+    it.effect(
+      `takes at most 200 bytes a live key and gives them back within two windows (${rule.algorithm})`,
+      () =>
+        Effect.gen(function*() {
+          const limiter = yield* RateLimiter.RateLimiter
+          const api = policy("api", [rule])
+          yield* limiter.consume({ policy: api, key: "warm up" })
+          const before = heap()
+          const count = 1_000_000
+          yield* Effect.forEach(
+            Array.from({ length: 100 }, (_, i) => i),
+            (chunk) =>
+              Effect.gen(function*() {
+                for (let i = 0; i < count / 100; i++) {
+                  yield* limiter.consume({ policy: api, key: `user-${chunk * (count / 100) + i}` })
+                }
+              }),
+            { discard: true }
+          )
+          assert.isAtMost((heap() - before) / count, 200)
+          yield* TestClock.adjust("2 minutes")
+          // The sweep lets others run between its chunks, and virtual time does not wait for it.
+          yield* Effect.replicateEffect(Effect.yieldNow, 500)
+          assert.isAtMost(heap(), before * 1.1)
+        }).pipe(withCapacity(1_000_001)),
+      60_000
+    )
   }
 
   it.effect.prop("forgets only keys that refuse nobody: an exhausted, held or blocked key stays so", {
-    victims: Schema.Array(Schema.Literals(["exhausted", "held", "blocked", "half", "used"])).check(Schema.isMaxLength(30)),
+    victims: Schema.Array(Schema.Literals(["exhausted", "held", "blocked", "half", "used"])).check(
+      Schema.isMaxLength(30)
+    ),
     crowd: integerBetween(1, 300)
   }, ({ crowd, victims }) =>
     Effect.gen(function*() {
@@ -80,8 +88,14 @@ describe("RL-11 the store in memory", () => {
       const of = (onStoreError: RateLimiter.OnStoreError) =>
         policy("p", [tokenBucket({ limit: 1, window: "1 hour", onStoreError })])
       for (let i = 0; i < 10; i++) yield* limiter.consume({ policy: of("open"), key: `${i}` })
-      assert.deepInclude(yield* limiter.consume({ policy: of("open"), key: "new" }), { _tag: "StoreUnavailable", mode: "open" })
-      assert.deepInclude(yield* limiter.consume({ policy: of("closed"), key: "new" }), { _tag: "StoreUnavailable", mode: "closed" })
+      assert.deepInclude(yield* limiter.consume({ policy: of("open"), key: "new" }), {
+        _tag: "StoreUnavailable",
+        mode: "open"
+      })
+      assert.deepInclude(yield* limiter.consume({ policy: of("closed"), key: "new" }), {
+        _tag: "StoreUnavailable",
+        mode: "closed"
+      })
       for (let i = 0; i < 10; i++) {
         assert.strictEqual((yield* limiter.consume({ policy: of("open"), key: `${i}` }))._tag, "Denied")
       }
@@ -94,7 +108,10 @@ describe("RL-11 the store in memory", () => {
       const limiter = yield* RateLimiter.RateLimiter
       yield* limiter.consume({ policy: policy("p", [tokenBucket({ limit: 1, window: "1 second" })]), key: "k" })
       yield* TestClock.adjust("400 days")
-      assert.strictEqual((yield* limiter.peek({ policy: policy("p", [concurrency({ limit: 1 })]), key: "k" }))._tag, "Allowed")
+      assert.strictEqual(
+        (yield* limiter.peek({ policy: policy("p", [concurrency({ limit: 1 })]), key: "k" }))._tag,
+        "Allowed"
+      )
     }).pipe(withCapacity(10)))
 })
 
@@ -108,7 +125,8 @@ describe("RL-13 without an answer of the store", () => {
     }).pipe(withCapacity(1))
 
   const { limiter } = { limiter: RateLimiter.RateLimiter }
-  const bucket = (options: Partial<RateLimiter.TokenBucketOptions>) => tokenBucket({ limit: 8, window: "1 day", ...options })
+  const bucket = (options: Partial<RateLimiter.TokenBucketOptions>) =>
+    tokenBucket({ limit: 8, window: "1 day", ...options })
 
   it.effect("open lets calls through, closed fails them with another error than a refusal", () =>
     down(Effect.gen(function*() {
@@ -130,7 +148,10 @@ describe("RL-13 without an answer of the store", () => {
   it.effect("local enforces this process's share of the limit", () =>
     down(Effect.gen(function*() {
       const { consume } = yield* limiter
-      const check = { policy: policy("local", [bucket({ onStoreError: RateLimiter.local({ share: 0.25 }) })]), key: "k" }
+      const check = {
+        policy: policy("local", [bucket({ onStoreError: RateLimiter.local({ share: 0.25 }) })]),
+        key: "k"
+      }
       const decisions = yield* Effect.replicateEffect(consume(check), 4)
       assert.deepStrictEqual(decisions.map((d) => d._tag === "StoreUnavailable" ? d.mode : d._tag), [
         "local",

@@ -9,8 +9,8 @@ import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { decide } from "../src/internal/rateLimiter/decide.ts"
 import * as Algorithms from "../src/internal/rateLimiter/algorithms.ts"
+import { decide } from "../src/internal/rateLimiter/decide.ts"
 import { Holds } from "../src/internal/rateLimiter/holds.ts"
 import * as RedisStore from "../src/internal/rateLimiter/redis.ts"
 import * as Shape from "../src/internal/rateLimiter/shape.ts"
@@ -55,212 +55,290 @@ const Event = Schema.Struct({
 const hashTag = (key: string): string => key.slice(key.indexOf("{") + 1, key.indexOf("}"))
 
 RealServer.describe("redis-server", "RateLimiter in Redis", () => {
-  it.layer(RedisServer.layerRedis.pipe(Layer.provideMerge(RedisServer.layer())), { excludeTestServices: true })((it) => {
-    let histories = 0
+  it.layer(RedisServer.layerRedis.pipe(Layer.provideMerge(RedisServer.layer())), { excludeTestServices: true })(
+    (it) => {
+      let histories = 0
 
-    it.effect.prop("the script decides random histories as the pure functions do, step by step", {
-      rules: Schema.Array(
-        Schema.Struct({ kind: integerBetween(0, shapes.length - 1), limit: integerBetween(1, 9), window: integerBetween(1, 30), shadow: Schema.Boolean })
-      ).check(Schema.isMinLength(1), Schema.isMaxLength(4)),
-      events: Schema.Array(Event).check(Schema.isMaxLength(40))
-    }, ({ events, rules }) =>
-      Effect.gen(function*() {
-        const prefix = `history-${histories++}:`
-        // Far from zero, so that going back stays above it.
-        let now = 1_000_000 * minute
-        const store = yield* RedisStore.make({ prefix, now: () => now })
-        const asked = rules.map(({ kind, limit, shadow, window }) => ({ shape: shapes[kind]!(limit, window), shadow }))
-        const states: Array<State | undefined> = asked.map(() => undefined)
-        const holds = asked.map(() => new Holds())
-        const open: Array<{ readonly name: string }> = []
-        for (const [index, { cost, minutes, what }] of events.entries()) {
-          now += minutes * minute
-          for (const hold of holds) hold.drop(now)
-          const name = `h${index}`
-          const lease = what === "hold" ? 5 * minute : undefined
-          const entries = asked.map(({ shadow, shape }, at) => ({
-            table: `t${at}`,
-            key: "k",
-            policy: "p",
-            shape,
-            shadow,
-            cost: cost * shape.scale,
-            lease: shape.kind === "leases" ? 5 * minute : lease
+      it.effect.prop("the script decides random histories as the pure functions do, step by step", {
+        rules: Schema.Array(
+          Schema.Struct({
+            kind: integerBetween(0, shapes.length - 1),
+            limit: integerBetween(1, 9),
+            window: integerBetween(1, 30),
+            shadow: Schema.Boolean
+          })
+        ).check(Schema.isMinLength(1), Schema.isMaxLength(4)),
+        events: Schema.Array(Event).check(Schema.isMaxLength(40))
+      }, ({ events, rules }) =>
+        Effect.gen(function*() {
+          const prefix = `history-${histories++}:`
+          // Far from zero, so that going back stays above it.
+          let now = 1_000_000 * minute
+          const store = yield* RedisStore.make({ prefix, now: () => now })
+          const asked = rules.map(({ kind, limit, shadow, window }) => ({
+            shape: shapes[kind]!(limit, window),
+            shadow
           }))
-          if (what === "settle" || what === "renew") {
-            const found = what === "settle" ? open.shift() : open[0]
-            if (found === undefined) continue
-            const settlement = {
-              hold: found.name,
-              entries: entries.map((entry) => ({ ...entry, charge: entry.cost })),
-              renew: what === "renew" ? 5 * minute : undefined,
-              force: cost % 2 === 0
-            }
-            const all = yield* store.settle(settlement)
-            let expected = true
-            holds.forEach((hold, at) => {
-              if (what === "renew") {
-                if (!hold.renew(found.name, now + 5 * minute)) expected = false
-                return
+          const states: Array<State | undefined> = asked.map(() => undefined)
+          const holds = asked.map(() => new Holds())
+          const open: Array<{ readonly name: string }> = []
+          for (const [index, { cost, minutes, what }] of events.entries()) {
+            now += minutes * minute
+            for (const hold of holds) hold.drop(now)
+            const name = `h${index}`
+            const lease = what === "hold" ? 5 * minute : undefined
+            const entries = asked.map(({ shadow, shape }, at) => ({
+              table: `t${at}`,
+              key: "k",
+              policy: "p",
+              shape,
+              shadow,
+              cost: cost * shape.scale,
+              lease: shape.kind === "leases" ? 5 * minute : lease
+            }))
+            if (what === "settle" || what === "renew") {
+              const found = what === "settle" ? open.shift() : open[0]
+              if (found === undefined) continue
+              const settlement = {
+                hold: found.name,
+                entries: entries.map((entry) => ({ ...entry, charge: entry.cost })),
+                renew: what === "renew" ? 5 * minute : undefined,
+                force: cost % 2 === 0
               }
-              const was = hold.remove(found.name)
-              if (!was) expected = false
-              const { charge, shape } = settlement.entries[at]!
-              if (charge > 0 && (was || settlement.force)) {
-                states[at] = Algorithms.charge(shape, Algorithms.advance(shape, states[at], now), charge, now)
+              const all = yield* store.settle(settlement)
+              let expected = true
+              holds.forEach((hold, at) => {
+                if (what === "renew") {
+                  if (!hold.renew(found.name, now + 5 * minute)) expected = false
+                  return
+                }
+                const was = hold.remove(found.name)
+                if (!was) expected = false
+                const { charge, shape } = settlement.entries[at]!
+                if (charge > 0 && (was || settlement.force)) {
+                  states[at] = Algorithms.charge(shape, Algorithms.advance(shape, states[at], now), charge, now)
+                }
+              })
+              assert.strictEqual(all, expected, `event ${index}`)
+              continue
+            }
+            const peek = what === "peek"
+            const cells = states.map((state, at) => ({
+              state,
+              held: holds[at]!.total,
+              expiries: () => holds[at]!.expiries()
+            }))
+            const expected = decide(
+              entries,
+              cells,
+              now,
+              peek ? "peek" : (at) => entries[at]!.lease === undefined ? "charge" : "hold"
+            )
+            const reply = yield* store.decide({ entries, subjects: [{ policy: "p", key: "k" }], peek, hold: name })
+            assert.deepStrictEqual(
+              reply,
+              { allowed: expected.allowed, outcomes: expected.outcomes, blocked: [0] },
+              `event ${index}`
+            )
+            if (peek || !expected.allowed) continue
+            let held = false
+            entries.forEach((entry, at) => {
+              if (expected.writes[at] !== undefined) states[at] = expected.writes[at]
+              else if (entry.lease !== undefined && expected.outcomes[at]!.wait === 0 && entry.cost > 0) {
+                holds[at]!.add(name, entry.cost, now + entry.lease)
+                held = true
               }
             })
-            assert.strictEqual(all, expected, `event ${index}`)
-            continue
+            if (held) open.push({ name })
           }
-          const peek = what === "peek"
-          const cells = states.map((state, at) => ({ state, held: holds[at]!.total, expiries: () => holds[at]!.expiries() }))
-          const expected = decide(entries, cells, now, peek ? "peek" : (at) => entries[at]!.lease === undefined ? "charge" : "hold")
-          const reply = yield* store.decide({ entries, subjects: [{ policy: "p", key: "k" }], peek, hold: name })
-          assert.deepStrictEqual(
-            reply,
-            { allowed: expected.allowed, outcomes: expected.outcomes, blocked: [0] },
-            `event ${index}`
-          )
-          if (peek || !expected.allowed) continue
-          let held = false
-          entries.forEach((entry, at) => {
-            if (expected.writes[at] !== undefined) states[at] = expected.writes[at]
-            else if (entry.lease !== undefined && expected.outcomes[at]!.wait === 0 && entry.cost > 0) {
-              holds[at]!.add(name, entry.cost, now + entry.lease)
-              held = true
-            }
-          })
-          if (held) open.push({ name })
-        }
-      }), { arbitrary: { runs: 400 }, timeout: 120_000 })
+        }), { arbitrary: { runs: 400 }, timeout: 120_000 })
 
-    it.effect("RL-4 every key is in one slot and has a lifetime within its window or lease", () =>
-      Effect.gen(function*() {
-        const redis = yield* Redis.Redis
-        const limiter = yield* RateLimiter.RateLimiter
-        const all = policy("ttl", [
-          tokenBucket({ limit: 5, window: "1 minute" }),
-          slidingWindow({ limit: 5, window: "1 minute" }),
-          RateLimiter.fixedWindow({ limit: 5, window: "1 minute" }),
-          RateLimiter.fixedWindow({ name: "clock", limit: 5, window: "1 minute", align: "clock" }),
-          RateLimiter.leakyBucket({ limit: 5, window: "1 minute", queue: 5 }),
-          concurrency({ limit: 5, lease: "1 minute" })
-        ])
-        for (const key of ["a", "{b}", "c:d"]) {
-          yield* limiter.consume([{ policy: all, key }, { policy: policy("other", [RateLimiter.perMinute(3)]), key: "z" }])
-          yield* limiter.block({ policy: all, key }, "1 minute")
-        }
-        const keys = yield* redis.send<ReadonlyArray<string>>("KEYS", "ttl:*")
-        assert.isAbove(keys.length, 20)
-        const slots = new Set<string>()
-        for (const key of keys) {
-          const ttl = yield* redis.send<number>("PTTL", key)
-          assert.isTrue(ttl > 0 && ttl <= minute, `${key} ${ttl}`)
-          slots.add(hashTag(key))
-        }
-        assert.strictEqual(slots.size, 1)
-      }).pipe(Effect.provide(
-        RateLimiter.layerWith({ storeTimeout: "10 seconds" }).pipe(Layer.provide(RateLimiter.layerStoreRedis({ prefix: "ttl:" })))
-      )), 30_000)
-
-    it.effect("RL-4 the server's clock decides: clients that are 30 seconds off, either way, admit nothing more", () =>
-      Effect.gen(function*() {
-        const off = (seconds: number) =>
+      it.effect(
+        "RL-4 every key is in one slot and has a lifetime within its window or lease",
+        () =>
           Effect.gen(function*() {
+            const redis = yield* Redis.Redis
             const limiter = yield* RateLimiter.RateLimiter
-            const check = { policy: policy("skew", [slidingWindow({ limit: 10, window: "5 seconds" }), tokenBucket({ limit: 10, window: "1 hour" })]), key: "k" }
-            const decisions = yield* Effect.replicateEffect(limiter.consume(check), 10)
-            return decisions.filter(({ _tag }) => _tag === "Allowed").length
+            const all = policy("ttl", [
+              tokenBucket({ limit: 5, window: "1 minute" }),
+              slidingWindow({ limit: 5, window: "1 minute" }),
+              RateLimiter.fixedWindow({ limit: 5, window: "1 minute" }),
+              RateLimiter.fixedWindow({ name: "clock", limit: 5, window: "1 minute", align: "clock" }),
+              RateLimiter.leakyBucket({ limit: 5, window: "1 minute", queue: 5 }),
+              concurrency({ limit: 5, lease: "1 minute" })
+            ])
+            for (const key of ["a", "{b}", "c:d"]) {
+              yield* limiter.consume([{ policy: all, key }, {
+                policy: policy("other", [RateLimiter.perMinute(3)]),
+                key: "z"
+              }])
+              yield* limiter.block({ policy: all, key }, "1 minute")
+            }
+            const keys = yield* redis.send<ReadonlyArray<string>>("KEYS", "ttl:*")
+            assert.isAbove(keys.length, 20)
+            const slots = new Set<string>()
+            for (const key of keys) {
+              const ttl = yield* redis.send<number>("PTTL", key)
+              assert.isTrue(ttl > 0 && ttl <= minute, `${key} ${ttl}`)
+              slots.add(hashTag(key))
+            }
+            assert.strictEqual(slots.size, 1)
           }).pipe(Effect.provide(
-            RateLimiter.layerWith({ storeTimeout: "10 seconds" }).pipe(Layer.provide(RateLimiter.layerStoreRedis({ prefix: "skew:" })))
-          ), Effect.updateService(Clock.Clock, (clock) => ({
-            ...clock,
-            sleep: clock.sleep.bind(clock),
-            currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + seconds * 1000
-          })))
-        const counts = [yield* off(0), yield* off(30), yield* off(-30)]
-        assert.deepStrictEqual(counts, [10, 0, 0])
-      }), 30_000)
+            RateLimiter.layerWith({ storeTimeout: "10 seconds" }).pipe(
+              Layer.provide(RateLimiter.layerStoreRedis({ prefix: "ttl:" }))
+            )
+          )),
+        30_000
+      )
 
-    it.effect("a slot of one's own choice spreads keys, and a call over two slots dies", () =>
+      it.effect(
+        "RL-4 the server's clock decides: clients that are 30 seconds off, either way, admit nothing more",
+        () =>
+          Effect.gen(function*() {
+            const off = (seconds: number) =>
+              Effect.gen(function*() {
+                const limiter = yield* RateLimiter.RateLimiter
+                const check = {
+                  policy: policy("skew", [
+                    slidingWindow({ limit: 10, window: "5 seconds" }),
+                    tokenBucket({ limit: 10, window: "1 hour" })
+                  ]),
+                  key: "k"
+                }
+                const decisions = yield* Effect.replicateEffect(limiter.consume(check), 10)
+                return decisions.filter(({ _tag }) => _tag === "Allowed").length
+              }).pipe(
+                Effect.provide(
+                  RateLimiter.layerWith({ storeTimeout: "10 seconds" }).pipe(
+                    Layer.provide(RateLimiter.layerStoreRedis({ prefix: "skew:" }))
+                  )
+                ),
+                Effect.updateService(Clock.Clock, (clock) => ({
+                  ...clock,
+                  sleep: clock.sleep.bind(clock),
+                  currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + seconds * 1000
+                }))
+              )
+            const counts = [yield* off(0), yield* off(30), yield* off(-30)]
+            assert.deepStrictEqual(counts, [10, 0, 0])
+          }),
+        30_000
+      )
+
+      it.effect(
+        "a slot of one's own choice spreads keys, and a call over two slots dies",
+        () =>
+          Effect.gen(function*() {
+            const redis = yield* Redis.Redis
+            const limiter = yield* RateLimiter.RateLimiter
+            const one = policy("p", [RateLimiter.perMinute(3)])
+            for (const key of ["a}b", "\ud800", ""]) {
+              assert.strictEqual((yield* limiter.consume({ policy: one, key }))._tag, "Allowed")
+            }
+            const keys = yield* redis.send<ReadonlyArray<string>>("KEYS", "slots:*")
+            assert.strictEqual(new Set(keys.map(hashTag)).size, 3)
+            const exit = yield* Effect.exit(limiter.consume([{ policy: one, key: "a" }, { policy: one, key: "b" }]))
+            assert.match(String(exit), /slot must be the same/)
+            assert.throws(
+              () => RateLimiter.layerStoreRedis({ prefix: "a{b}" }),
+              RangeError,
+              /prefix/
+            )
+          }).pipe(Effect.provide(
+            RateLimiter.layerWith({ storeTimeout: "10 seconds" }).pipe(
+              Layer.provide(RateLimiter.layerStoreRedis({
+                prefix: "slots:",
+                slot: ({ key }) => key
+              }))
+            )
+          )),
+        30_000
+      )
+
+      it.effect(
+        "denials can be remembered, so that who hammers a limit does not hammer the store",
+        () =>
+          Effect.gen(function*() {
+            const redis = yield* Redis.Redis
+            const limiter = yield* RateLimiter.RateLimiter
+            const check = { policy: policy("cached", [tokenBucket({ limit: 2, window: "1 hour" })]), key: "k" }
+            const calls = Effect.map(
+              redis.send<string>("INFO", "commandstats"),
+              (info) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(info)?.[1] ?? 0)
+            )
+            yield* Effect.replicateEffect(limiter.consume(check), 3)
+            const before = yield* calls
+            const decisions = yield* Effect.replicateEffect(limiter.consume(check), 50)
+            assert.isTrue(decisions.every(({ _tag }) => _tag === "Denied"))
+            assert.strictEqual((yield* calls) - before, 0)
+            // Not for other costs, and not after a reset.
+            yield* limiter.consume({ ...check, cost: 0 })
+            assert.strictEqual((yield* calls) - before, 1)
+            yield* limiter.reset(check)
+            assert.strictEqual((yield* limiter.consume(check))._tag, "Allowed")
+          }).pipe(Effect.provide(
+            RateLimiter.layerWith({ storeTimeout: "10 seconds", cacheDenials: "1 minute" }).pipe(
+              Layer.provide(RateLimiter.layerStoreRedis({ prefix: "cached:" }))
+            )
+          )),
+        30_000
+      )
+    }
+  )
+
+  it.live(
+    "RL-13 a Redis that hangs or is gone is decided about by each rule, and is no refusal",
+    () =>
       Effect.gen(function*() {
-        const redis = yield* Redis.Redis
+        const server = yield* RedisServer.RedisServer
         const limiter = yield* RateLimiter.RateLimiter
-        const one = policy("p", [RateLimiter.perMinute(3)])
-        for (const key of ["a}b", "\ud800", ""]) assert.strictEqual((yield* limiter.consume({ policy: one, key }))._tag, "Allowed")
-        const keys = yield* redis.send<ReadonlyArray<string>>("KEYS", "slots:*")
-        assert.strictEqual(new Set(keys.map(hashTag)).size, 3)
-        const exit = yield* Effect.exit(limiter.consume([{ policy: one, key: "a" }, { policy: one, key: "b" }]))
-        assert.match(String(exit), /slot must be the same/)
-        assert.throws(() => RateLimiter.layerStoreRedis({ prefix: "a{b}" }), RangeError, /prefix/)
-      }).pipe(Effect.provide(
-        RateLimiter.layerWith({ storeTimeout: "10 seconds" }).pipe(
-          Layer.provide(RateLimiter.layerStoreRedis({ prefix: "slots:", slot: ({ key }) => key }))
+        const check = (onStoreError: RateLimiter.OnStoreError) => ({
+          policy: policy(JSON.stringify(onStoreError), [tokenBucket({ limit: 4, window: "1 hour", onStoreError })]),
+          key: "k"
+        })
+        const decide = (onStoreError: RateLimiter.OnStoreError) =>
+          Effect.map(
+            limiter.consume(check(onStoreError)),
+            (decision) => decision._tag === "StoreUnavailable" ? decision.mode : decision._tag
+          )
+        const local = RateLimiter.local({ share: 0.5 })
+        assert.deepStrictEqual([yield* decide("open"), yield* decide("closed"), yield* decide(local)], [
+          "Allowed",
+          "Allowed",
+          "Allowed"
+        ])
+
+        const whileDown = Effect.gen(function*() {
+          assert.deepStrictEqual([yield* decide("open"), yield* decide("closed")], ["open", "closed"])
+          const error = yield* Effect.flip(limiter.limit(check("closed"))(Effect.void))
+          assert.isTrue(RateLimiter.isRateLimiterUnavailable(error))
+        })
+        yield* server.pause
+        yield* whileDown
+        assert.deepStrictEqual([yield* decide(local), yield* decide(local), yield* decide(local)], [
+          "local",
+          "local",
+          "Denied"
+        ])
+        yield* server.resume
+        yield* Effect.retry(
+          Effect.flatMap(decide("closed"), (said) => said === "Allowed" ? Effect.void : Effect.fail(said)),
+          Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
         )
-      )), 30_000)
-
-    it.effect("denials can be remembered, so that who hammers a limit does not hammer the store", () =>
-      Effect.gen(function*() {
-        const redis = yield* Redis.Redis
-        const limiter = yield* RateLimiter.RateLimiter
-        const check = { policy: policy("cached", [tokenBucket({ limit: 2, window: "1 hour" })]), key: "k" }
-        const calls = Effect.map(redis.send<string>("INFO", "commandstats"), (info) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(info)?.[1] ?? 0))
-        yield* Effect.replicateEffect(limiter.consume(check), 3)
-        const before = yield* calls
-        const decisions = yield* Effect.replicateEffect(limiter.consume(check), 50)
-        assert.isTrue(decisions.every(({ _tag }) => _tag === "Denied"))
-        assert.strictEqual((yield* calls) - before, 0)
-        // Not for other costs, and not after a reset.
-        yield* limiter.consume({ ...check, cost: 0 })
-        assert.strictEqual((yield* calls) - before, 1)
-        yield* limiter.reset(check)
-        assert.strictEqual((yield* limiter.consume(check))._tag, "Allowed")
-      }).pipe(Effect.provide(
-        RateLimiter.layerWith({ storeTimeout: "10 seconds", cacheDenials: "1 minute" }).pipe(
-          Layer.provide(RateLimiter.layerStoreRedis({ prefix: "cached:" }))
+        yield* server.kill
+        yield* whileDown
+        yield* server.restart
+        yield* Effect.retry(
+          Effect.flatMap(decide("closed"), (said) => said === "Allowed" ? Effect.void : Effect.fail(said)),
+          Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
         )
-      )), 30_000)
-  })
-
-  it.live("RL-13 a Redis that hangs or is gone is decided about by each rule, and is no refusal", () =>
-    Effect.gen(function*() {
-      const server = yield* RedisServer.RedisServer
-      const limiter = yield* RateLimiter.RateLimiter
-      const check = (onStoreError: RateLimiter.OnStoreError) => ({
-        policy: policy(JSON.stringify(onStoreError), [tokenBucket({ limit: 4, window: "1 hour", onStoreError })]),
-        key: "k"
-      })
-      const decide = (onStoreError: RateLimiter.OnStoreError) =>
-        Effect.map(limiter.consume(check(onStoreError)), (decision) => decision._tag === "StoreUnavailable" ? decision.mode : decision._tag)
-      const local = RateLimiter.local({ share: 0.5 })
-      assert.deepStrictEqual([yield* decide("open"), yield* decide("closed"), yield* decide(local)], ["Allowed", "Allowed", "Allowed"])
-
-      const whileDown = Effect.gen(function*() {
-        assert.deepStrictEqual([yield* decide("open"), yield* decide("closed")], ["open", "closed"])
-        const error = yield* Effect.flip(limiter.limit(check("closed"))(Effect.void))
-        assert.isTrue(RateLimiter.isRateLimiterUnavailable(error))
-      })
-      yield* server.pause
-      yield* whileDown
-      assert.deepStrictEqual([yield* decide(local), yield* decide(local), yield* decide(local)], ["local", "local", "Denied"])
-      yield* server.resume
-      yield* Effect.retry(
-        Effect.flatMap(decide("closed"), (said) => said === "Allowed" ? Effect.void : Effect.fail(said)),
-        Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
-      )
-      yield* server.kill
-      yield* whileDown
-      yield* server.restart
-      yield* Effect.retry(
-        Effect.flatMap(decide("closed"), (said) => said === "Allowed" ? Effect.void : Effect.fail(said)),
-        Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
-      )
-    }).pipe(Effect.provide(
-      RateLimiter.layer.pipe(
-        Layer.provide(RateLimiter.layerStoreRedis()),
-        Layer.provideMerge(RedisServer.layerRedis),
-        Layer.provideMerge(Layer.fresh(RedisServer.layer()))
-      )
-    )), 60_000)
+      }).pipe(Effect.provide(
+        RateLimiter.layer.pipe(
+          Layer.provide(RateLimiter.layerStoreRedis()),
+          Layer.provideMerge(RedisServer.layerRedis),
+          Layer.provideMerge(Layer.fresh(RedisServer.layer()))
+        )
+      )),
+    60_000
+  )
 })

@@ -97,7 +97,10 @@ describe("consume", () => {
       const checks = [
         { policy: policy("user", rules(10)), key: "alice" },
         { policy: policy("tenant", rules(20)), key: "acme" },
-        { policy: policy("global", [...rules(30), tokenBucket({ name: "tight", limit: 2, window: "1 hour" })]), key: "" }
+        {
+          policy: policy("global", [...rules(30), tokenBucket({ name: "tight", limit: 2, window: "1 hour" })]),
+          key: ""
+        }
       ]
       assert.strictEqual(yield* admitted(limiter, checks, 2), 2)
       const before = yield* limiter.peek(checks)
@@ -151,7 +154,26 @@ describe("consume", () => {
       const limiter = yield* RateLimiter.RateLimiter
       const one = [tokenBucket({ limit: 1, window: "1 hour" })]
       const long = "x".repeat(10_000)
-      const keys = ["", ":", "a:b", "a", "b", "{}", "{a}", "*", "a*", "\0", "a\0", "\ud800", "\udfff", "é", "e\u0301", long, `${long}y`, "1:a"]
+      const keys = [
+        "",
+        ":",
+        "a:b",
+        "a",
+        "b",
+        "{}",
+        "{a}",
+        "*",
+        "a*",
+        "\0",
+        "a\0",
+        "\ud800",
+        "\udfff",
+        "é",
+        "e\u0301",
+        long,
+        `${long}y`,
+        "1:a"
+      ]
       for (const name of ["p", "p:", "1:p", "p1"]) {
         for (const key of keys) {
           const check = { policy: policy(name, one), key }
@@ -214,7 +236,10 @@ describe("costs", () => {
       const charge = policy("charge", [RateLimiter.perDay(50, { unit: "cost", onUnknownCost: 20 })])
       const charged = yield* limiter.consume({ policy: charge, key: "k" })
       assert.deepStrictEqual(charged.rules.map(({ remaining, unknownCost }) => [remaining, unknownCost]), [[30, true]])
-      const deny = policy("deny", [RateLimiter.perMinute(5), RateLimiter.perDay(50, { name: "usd", unit: "cost", onUnknownCost: "deny" })])
+      const deny = policy("deny", [
+        RateLimiter.perMinute(5),
+        RateLimiter.perDay(50, { name: "usd", unit: "cost", onUnknownCost: "deny" })
+      ])
       assert.deepInclude(yield* limiter.consume({ policy: deny, key: "k", cost: { cost: undefined } }), {
         _tag: "Denied",
         rule: "usd",
@@ -238,7 +263,10 @@ describe("costs", () => {
   it.effect("what is no cost throws a RangeError", () =>
     Effect.gen(function*() {
       const limiter = yield* RateLimiter.RateLimiter
-      const several = policy("p", [RateLimiter.perDay(1, { unit: "a" }), RateLimiter.perDay(1, { unit: "b", name: "b" })])
+      const several = policy("p", [
+        RateLimiter.perDay(1, { unit: "a" }),
+        RateLimiter.perDay(1, { unit: "b", name: "b" })
+      ])
       assert.throws(() => limiter.consume({ policy: tokens, key: "k", cost: -1 }), /cost must be .* got -1/)
       assert.throws(() => limiter.consume({ policy: tokens, key: "k", cost: NaN }), /cost must be .* got NaN/)
       assert.throws(() => limiter.consume({ policy: several, key: "k", cost: 1 }), /must name its units/)
@@ -273,7 +301,9 @@ describe("limit", () => {
       assert.deepInclude(yield* Failure.classify(error), { kind: "RateLimited", scope: "request" })
       assert.strictEqual(runs, 1)
       const codec = Schema.toCodecJson(RateLimiter.RateLimited)
-      const back = Schema.decodeUnknownSync(codec)(JSON.parse(JSON.stringify(Schema.encodeSync(codec)(error as RateLimiter.RateLimited))))
+      const back = Schema.decodeUnknownSync(codec)(
+        JSON.parse(JSON.stringify(Schema.encodeSync(codec)(error as RateLimiter.RateLimited)))
+      )
       assert.deepStrictEqual(back.retryAfter, Duration.seconds(9))
     }).pipe(Effect.provide(memory)))
 
@@ -418,13 +448,20 @@ describe("options", () => {
     assert.throws(() => tokenBucket({ limit: 1, window, onStoreError: "x" as "open" }), RangeError, /onStoreError/)
     assert.throws(() => tokenBucket({ limit: 1, window, name: "" }), RangeError, /name/)
     assert.throws(() => policy("p", []), RangeError, /rules/)
-    assert.throws(() => policy("p", [RateLimiter.perDay(1, { name: "a" }), RateLimiter.perDay(2, { name: "a" })]), RangeError, /"a" twice/)
+    assert.throws(
+      () => policy("p", [RateLimiter.perDay(1, { name: "a" }), RateLimiter.perDay(2, { name: "a" })]),
+      RangeError,
+      /"a" twice/
+    )
     assert.throws(() => RateLimiter.layerStoreMemory({ capacity: 0 }), RangeError, /capacity/)
     assert.throws(() => RateLimiter.layerWith({ storeTimeout: 0 }), RangeError, /storeTimeout/)
-    assert.deepStrictEqual(policy("p", [RateLimiter.perSecond(1), RateLimiter.perDay(2)]).rules.map(({ name }) => name), [
-      "slidingWindow",
-      "slidingWindow-2"
-    ])
+    assert.deepStrictEqual(
+      policy("p", [RateLimiter.perSecond(1), RateLimiter.perDay(2)]).rules.map(({ name }) => name),
+      [
+        "slidingWindow",
+        "slidingWindow-2"
+      ]
+    )
   })
 
   it.effect("from Config, out of range they are a ConfigError", () =>

@@ -80,7 +80,9 @@ describe("RL-7 waiting", () => {
   it.effect.prop("is never given up that could have been served", {
     kind: integerBetween(0, 2),
     limit: integerBetween(1, 4),
-    calls: Schema.Array(Schema.Struct({ gap: integerBetween(0, 900), cost: integerBetween(1, 4), maxWait: integerBetween(0, 6_000) }))
+    calls: Schema.Array(
+      Schema.Struct({ gap: integerBetween(0, 900), cost: integerBetween(1, 4), maxWait: integerBetween(0, 6_000) })
+    )
       .check(Schema.isMaxLength(25))
   }, ({ calls, kind, limit }) => {
     const rule = [tokenBucket, slidingWindow, fixedWindow][kind]!({ limit, window: "1 second" })
@@ -145,7 +147,11 @@ describe("RL-7 waiting", () => {
       const waiters = yield* Effect.forEach([5, 7], (seconds) =>
         fork(timed(limiter.limit(lease, { maxWait: Duration.seconds(seconds) })(Effect.void))))
       yield* TestClock.adjust("1 minute")
-      assert.deepStrictEqual(yield* Effect.forEach(waiters, (fiber) => Fiber.join(fiber)), [[false, 5_000], [false, 7_000]])
+      assert.deepStrictEqual(
+        yield* Effect.forEach(waiters, (fiber) =>
+          Fiber.join(fiber)),
+        [[false, 5_000], [false, 7_000]]
+      )
     }).pipe(Effect.provide(memory)))
 })
 
@@ -160,7 +166,10 @@ describe("RL-8 reservations", () => {
       yield* Effect.scoped(Effect.gen(function*() {
         const reservation = yield* limiter.reserve(budget, { estimate: 80 })
         assert.strictEqual(yield* left(limiter), 20)
-        assert.deepInclude(yield* Effect.flip(limiter.reserve(budget, { estimate: 30 })), { _tag: "RateLimited", remaining: 20 })
+        assert.deepInclude(yield* Effect.flip(limiter.reserve(budget, { estimate: 30 })), {
+          _tag: "RateLimited",
+          remaining: 20
+        })
         yield* reservation.settle(15)
         assert.strictEqual(yield* left(limiter), 85)
         yield* reservation.settle(90)
@@ -204,7 +213,10 @@ describe("RL-8 reservations", () => {
   it.effect("count a request as one, however often its tokens are recorded", () =>
     Effect.gen(function*() {
       const limiter = yield* RateLimiter.RateLimiter
-      const both = { policy: policy("p", [RateLimiter.perDay(10), RateLimiter.perDay(100, { unit: "tokens" })]), key: "k" }
+      const both = {
+        policy: policy("p", [RateLimiter.perDay(10), RateLimiter.perDay(100, { unit: "tokens" })]),
+        key: "k"
+      }
       yield* Effect.scoped(Effect.gen(function*() {
         const reservation = yield* limiter.reserve(both, { estimate: 50 })
         for (let i = 0; i < 5; i++) yield* reservation.record({ tokens: 6 })
@@ -266,7 +278,10 @@ describe("RL-10 leases", () => {
   it.effect("10,000 random interruptions return the count to 0", () =>
     Effect.gen(function*() {
       const limiter = yield* RateLimiter.RateLimiter
-      const check = { policy: policy("p", [concurrency({ limit: 50 }), concurrency({ name: "b", limit: 3 })]), key: "k" }
+      const check = {
+        policy: policy("p", [concurrency({ limit: 50 }), concurrency({ name: "b", limit: 3 })]),
+        key: "k"
+      }
       let most = 0
       let running = 0
       const work = Effect.acquireUseRelease(
@@ -328,8 +343,14 @@ describe("RL-17 fairness", () => {
           const count = Math.floor((tick + 1) * rate / 10) - Math.floor(tick * rate / 10)
           for (let i = 0; i < count; i++) {
             fibers.push(
-              yield* fork(Effect.ignore(Effect.tap(queue.wait(tenant, model), () =>
-                Effect.sync(() => served[tenant] = (served[tenant] ?? 0) + 1))))
+              yield* fork(
+                Effect.ignore(
+                  Effect.tap(
+                    queue.wait(tenant, model),
+                    () => Effect.sync(() => served[tenant] = (served[tenant] ?? 0) + 1)
+                  )
+                )
+              )
             )
           }
         }
@@ -351,7 +372,8 @@ describe("RL-17 fairness", () => {
       const rates = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`t${i}`, 1 + i * i]))
       const counts = Object.values(yield* offer({}, rates)).toSorted((a, b) => a - b)
       const sum = counts.reduce((a, b) => a + b)
-      const gini = counts.reduce((total, count, i) => total + (2 * (i + 1) - counts.length - 1) * count, 0) / (counts.length * sum)
+      const gini = counts.reduce((total, count, i) => total + (2 * (i + 1) - counts.length - 1) * count, 0) /
+        (counts.length * sum)
       assert.isBelow(gini, 0.3)
     }))
 

@@ -105,8 +105,7 @@ export const suite = <E>(
     const test = (
       title: string,
       body: (limiter: Limiter) => Effect.Effect<void, unknown, RateLimiter.RateLimiterStore>
-    ) =>
-      it.effect(title, () => Effect.flatMap(RateLimiter.RateLimiter, body), timeout)
+    ) => it.effect(title, () => Effect.flatMap(RateLimiter.RateLimiter, body), timeout)
 
     test("RL-2 a denied request changes no counter", (limiter) =>
       Effect.gen(function*() {
@@ -391,5 +390,4 @@ export const suite = <E>(
   })
 }
 
-const integerBetween = (minimum: number, maximum: number) =>
-  Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+const integerBetween = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))

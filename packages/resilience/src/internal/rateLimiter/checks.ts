@@ -1,6 +1,6 @@
 /** What is asked of a limiter, made into a request to its store. */
-import { maximumUnits, toUnits } from "./shape.ts"
 import type { Policy, PolicyRule } from "./policy.ts"
+import { maximumUnits, toUnits } from "./shape.ts"
 import type { Entry, Subject } from "./store.ts"
 
 /**
@@ -62,7 +62,9 @@ export const prepare = (
   let holds = false
   for (let index = 0; index < checks.length; index++) {
     const { cost, key, policy } = checks[index]!
-    if (checks.length > 1 && checks.findIndex((other) => other.key === key && other.policy.name === policy.name) < index) {
+    if (
+      checks.length > 1 && checks.findIndex((other) => other.key === key && other.policy.name === policy.name) < index
+    ) {
       throw new RangeError(`checks must name each key of a policy once, got "${policy.name}" twice for one key`)
     }
     subjects.push({ policy: policy.name, key })

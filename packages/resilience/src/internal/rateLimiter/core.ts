@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Core from "effect/persistence/RateLimiter"
 import * as Adaptive from "./adaptive.ts"
-import { RateLimiterStore, type Entry } from "./store.ts"
 import * as Shapes from "./shape.ts"
+import { type Entry, RateLimiterStore } from "./store.ts"
 
 /** How many keys' learned limits are kept. */
 const capacity = 10_000

@@ -109,7 +109,8 @@ export class Engine {
     if (this.store.decideUnsafe !== undefined) return self
     return Effect.timeoutOrElse(self, {
       duration: this.settings.storeTimeoutMillis,
-      orElse: () => Effect.fail(new RateLimiterStoreError({ operation, cause: new Error("The store did not answer in time") }))
+      orElse: () =>
+        Effect.fail(new RateLimiterStoreError({ operation, cause: new Error("The store did not answer in time") }))
     })
   }
 

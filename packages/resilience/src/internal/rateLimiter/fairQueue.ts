@@ -59,7 +59,11 @@ export const fair = (options: FairOptions = {}): Effect.Effect<Fair, never, Rate
       isFull: ({ tenant }: Visitor) => turns.count(tenant) >= maxQueue
     }
     impl.watch(line)
-    const acquire = (tenant: string, asked: Asked, hold: string): Effect.Effect<Acquired, RateLimited | RateLimiterUnavailable> =>
+    const acquire = (
+      tenant: string,
+      asked: Asked,
+      hold: string
+    ): Effect.Effect<Acquired, RateLimited | RateLimiterUnavailable> =>
       impl.acquire(asked, bounds, hold, { line, tenant, cost: shareOf(asked) })
     return {
       wait: (tenant, checks) => {

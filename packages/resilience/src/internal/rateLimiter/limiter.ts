@@ -21,7 +21,12 @@ import { type Bounds, type Line, Visitor, wait } from "./waiting.ts"
 const localCapacity = 100_000
 
 /** A line that several limiters' methods, or a fair queue, may wait in. */
-export const makeLine = (room: Room<Visitor>, uniform: boolean): Line => ({ room, uniform, ahead: [], refusal: undefined })
+export const makeLine = (room: Room<Visitor>, uniform: boolean): Line => ({
+  room,
+  uniform,
+  ahead: [],
+  refusal: undefined
+})
 
 export interface Acquired {
   readonly answer: Answer
@@ -108,13 +113,16 @@ export class LimiterImpl {
   }
 
   private once(asked: Asked, hold: string): Effect.Effect<Answer, RateLimited | RateLimiterUnavailable> {
-    return Effect.flatMap(this.engine.ask(asked, hold), (answer): Effect.Effect<Answer, RateLimited | RateLimiterUnavailable> => {
-      const { decision } = answer
-      if (decision._tag === "Denied") return Effect.fail(Decision.rateLimited(decision))
-      return decision._tag === "StoreUnavailable" && decision.mode === "closed"
-        ? Effect.fail(Decision.unavailable(decision))
-        : Effect.succeed(answer)
-    })
+    return Effect.flatMap(
+      this.engine.ask(asked, hold),
+      (answer): Effect.Effect<Answer, RateLimited | RateLimiterUnavailable> => {
+        const { decision } = answer
+        if (decision._tag === "Denied") return Effect.fail(Decision.rateLimited(decision))
+        return decision._tag === "StoreUnavailable" && decision.mode === "closed"
+          ? Effect.fail(Decision.unavailable(decision))
+          : Effect.succeed(answer)
+      }
+    )
   }
 
   private waiting(

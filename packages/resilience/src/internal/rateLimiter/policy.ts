@@ -43,7 +43,9 @@ export const make = (name: string, rules: ReadonlyArray<Rule>): Policy => {
   const taken = new Set<string>()
   for (const { name: given } of rules) {
     if (given === undefined) continue
-    if (taken.has(given)) throw new RangeError(`rules of policy "${name}" must have different names, got "${given}" twice`)
+    if (taken.has(given)) {
+      throw new RangeError(`rules of policy "${name}" must have different names, got "${given}" twice`)
+    }
     taken.add(given)
   }
   const named = rules.map((rule): PolicyRule => {

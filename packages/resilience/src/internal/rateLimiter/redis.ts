@@ -104,7 +104,10 @@ export const make = (options: Internal): Effect.Effect<RateLimiterStore["Service
               (reply): Reply => ({
                 allowed: reply[0] === 1,
                 outcomes: entries.map((_, index) => {
-                  const [wait, delay, remaining, reset, held] = reply.slice(1 + 5 * index, 6 + 5 * index) as unknown as [
+                  const [wait, delay, remaining, reset, held] = reply.slice(
+                    1 + 5 * index,
+                    6 + 5 * index
+                  ) as unknown as [
                     number,
                     number,
                     number,

@@ -70,7 +70,9 @@ export const Service =
     )
     const resolve = (name: Name): Policy => {
       const policy = byName.get(name)
-      if (policy === undefined) throw new RangeError(`policy must be one of ${[...byName.keys()].join(", ")}, got ${name}`)
+      if (policy === undefined) {
+        throw new RangeError(`policy must be one of ${[...byName.keys()].join(", ")}, got ${name}`)
+      }
       return policy
     }
     const Tag = Context.Service<Self, Limiter<Name>>()(id)

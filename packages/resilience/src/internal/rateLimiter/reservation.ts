@@ -21,7 +21,9 @@ export const leased = (asked: Asked, lease: Duration.Input | undefined): Asked =
 /** Those entries that were taken: a shadow that would have refused was not. */
 const takenOf = ({ answer, asked }: Acquired): ReadonlyArray<Asking> => {
   const { decision, outcomes } = answer
-  if (decision._tag !== "Allowed" || outcomes === undefined) return asked.entries.filter(({ lease }) => lease !== undefined)
+  if (decision._tag !== "Allowed" || outcomes === undefined) {
+    return asked.entries.filter(({ lease }) => lease !== undefined)
+  }
   return asked.entries.filter(({ lease }, index) => lease !== undefined && outcomes[index]!.wait === 0)
 }
 
@@ -69,7 +71,8 @@ export const during = <A, E, R>(
         Effect.onExit(restore(self), () =>
           Effect.andThen(
             Fiber.interrupt(fiber),
-            Effect.ignore(settleWith(impl, acquired, taken, () => 0, false))
+            Effect.ignore(settleWith(impl, acquired, taken, () =>
+              0, false))
           )))
     })
   )

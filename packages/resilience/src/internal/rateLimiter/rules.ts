@@ -168,7 +168,9 @@ const scaleOf = (amounts: Readonly<Record<string, number>>): number => {
   let largest = 0
   for (const [name, amount] of Object.entries(amounts)) {
     if (!(amount >= 0)) throw new RangeError(`${name} must be a finite number of at least 0, got ${amount}`)
-    if (Shapes.scaleFor(amount) === undefined) throw new RangeError(`${name} must be at most ${Shapes.maximumUnits}, got ${amount}`)
+    if (Shapes.scaleFor(amount) === undefined) {
+      throw new RangeError(`${name} must be at most ${Shapes.maximumUnits}, got ${amount}`)
+    }
     largest = Math.max(largest, amount)
   }
   const { limit } = amounts
@@ -185,7 +187,8 @@ const windowMillis = (window: Duration.Input): number => {
 }
 
 /** The part of an amount that one process may use. At least 1, so that a small limit is not zero everywhere. */
-const shareOf = (amount: number, share: number): number => share === 1 ? amount : Math.max(Math.min(1, amount), amount * share)
+const shareOf = (amount: number, share: number): number =>
+  share === 1 ? amount : Math.max(Math.min(1, amount), amount * share)
 
 export const tokenBucket = (options: TokenBucketOptions): Rule => {
   const { burst = options.limit, limit } = options
@@ -221,8 +224,12 @@ export const fixedWindow = (options: FixedWindowOptions): Rule => {
   const scale = scaleOf({ limit })
   const window = windowMillis(options.window)
   const aligned = oneOf("align", options.align ?? "firstHit", ["firstHit", "clock"]) === "clock"
-  return make("fixedWindow", options, reservationLease, (share) =>
-    Shapes.fixedWindow({ limit: Shapes.toUnits(shareOf(limit, share), scale), window, scale }, aligned))
+  return make(
+    "fixedWindow",
+    options,
+    reservationLease,
+    (share) => Shapes.fixedWindow({ limit: Shapes.toUnits(shareOf(limit, share), scale), window, scale }, aligned)
+  )
 }
 
 export const slidingWindow = (options: SlidingWindowOptions): Rule => {
@@ -231,8 +238,12 @@ export const slidingWindow = (options: SlidingWindowOptions): Rule => {
   const window = windowMillis(options.window)
   const slices = positiveInteger("slices", options.slices ?? 32)
   if (slices > 1_000) throw new RangeError(`slices must be at most 1000, got ${slices}`)
-  return make("slidingWindow", options, reservationLease, (share) =>
-    Shapes.slidingWindow({ limit: Shapes.toUnits(shareOf(limit, share), scale), window, scale }, slices))
+  return make(
+    "slidingWindow",
+    options,
+    reservationLease,
+    (share) => Shapes.slidingWindow({ limit: Shapes.toUnits(shareOf(limit, share), scale), window, scale }, slices)
+  )
 }
 
 export const concurrency = (options: ConcurrencyOptions): Rule => {
@@ -240,8 +251,12 @@ export const concurrency = (options: ConcurrencyOptions): Rule => {
   const scale = scaleOf({ limit })
   const lease = Math.floor(positiveMillis("lease", options.lease ?? "30 seconds"))
   if (lease < 3) throw new RangeError(`lease must be at least 3 milliseconds, got ${lease}`)
-  return make("concurrency", options, lease, (share) =>
-    Shapes.leases(Shapes.toUnits(shareOf(limit, share), scale), scale))
+  return make(
+    "concurrency",
+    options,
+    lease,
+    (share) => Shapes.leases(Shapes.toUnits(shareOf(limit, share), scale), scale)
+  )
 }
 
 export const local = (options: { readonly share: number }): Local => {

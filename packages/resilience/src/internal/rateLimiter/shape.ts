@@ -40,8 +40,7 @@ export const maximumUnits = 2 ** 51
 const scales = [1_000_000, 1000, 1]
 
 /** Amounts are counted in millionths, or where the largest would not fit, in thousandths or whole. */
-export const scaleFor = (largest: number): number | undefined =>
-  scales.find((scale) => largest * scale <= maximumUnits)
+export const scaleFor = (largest: number): number | undefined => scales.find((scale) => largest * scale <= maximumUnits)
 
 /** A fraction of a unit counts as one, unless it is only the error of the multiplication. */
 export const toUnits = (amount: number, scale: number): number => {

@@ -112,7 +112,9 @@ export type Command =
  */
 export class RateLimiterStore extends Context.Service<RateLimiterStore, {
   readonly decide: (request: Request) => Effect.Effect<Reply, RateLimiterStoreError>
-  readonly decideUnsafe?: ((fiber: Fiber.Fiber<unknown, unknown>, request: Request) => Reply | RateLimiterStoreError) | undefined
+  readonly decideUnsafe?:
+    | ((fiber: Fiber.Fiber<unknown, unknown>, request: Request) => Reply | RateLimiterStoreError)
+    | undefined
   /** Whether everything was still held. */
   readonly settle: (settlement: Settlement) => Effect.Effect<boolean, RateLimiterStoreError>
   readonly command: (command: Command) => Effect.Effect<void, RateLimiterStoreError>

@@ -74,7 +74,9 @@ export const wait = (
     return Effect.acquireUseRelease(
       Effect.sync(() => {
         room.enter(visitor)
-        if (line.uniform) asked.entries.forEach(({ cost }, index) => line.ahead[index] = (line.ahead[index] ?? 0) + cost)
+        if (line.uniform) {
+          asked.entries.forEach(({ cost }, index) => line.ahead[index] = (line.ahead[index] ?? 0) + cost)
+        }
       }),
       () => Effect.andThen(turn(line, visitor, deadline), ask(engine, line, visitor, bounds, deadline, hold)),
       () =>
@@ -108,7 +110,11 @@ const ask = (
         if (decision._tag === "StoreUnavailable") {
           return decision.mode === "closed" ? Effect.fail(Decision.unavailable(decision)) : Effect.succeed(answer)
         }
-        if (decision._tag === "Allowed") return isTurn ? Effect.succeed(answer) : Effect.fail(Decision.rateLimited(late(answer, visitor)))
+        if (decision._tag === "Allowed") {
+          return isTurn
+            ? Effect.succeed(answer)
+            : Effect.fail(Decision.rateLimited(late(answer, visitor)))
+        }
         const now = monotonicMillis(fiber)
         const due = now + Duration.toMillis(decision.retryAfter)
         const firm = !answer.outcomes!.some(({ held, wait }) => wait > 0 && held > 0)
