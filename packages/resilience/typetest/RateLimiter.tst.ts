@@ -1,7 +1,7 @@
 import * as RateLimiter from "effect-resilience/RateLimiter"
 import type * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as CoreRateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
