@@ -23,8 +23,13 @@ RateLimiterStoreSuite.suite(
   "the store in PostgreSQL",
   RateLimiter.layerStoreSql().pipe(
     Layer.provide(
-      Layer.unwrap(Effect.map(PostgresServer.PostgresServer, ({ database, host, password, port, username }) =>
-        PgClient.layer({ host, port, username, password: Redacted.make(password), database })))
+      Layer.unwrap(
+        Effect.map(
+          PostgresServer.PostgresServer,
+          ({ database, host, password, port, username }) =>
+            PgClient.layer({ host, port, username, password: Redacted.make(password), database })
+        )
+      )
     ),
     Layer.provide(PostgresServer.layer)
   )

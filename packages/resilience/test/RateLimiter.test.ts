@@ -455,6 +455,7 @@ describe("options", () => {
       /"a" twice/
     )
     assert.throws(() => RateLimiter.layerStoreMemory({ capacity: 0 }), RangeError, /capacity/)
+    assert.throws(() => RateLimiter.layerStoreSql({ table: "a; DROP TABLE b" }), RangeError, /table/)
     assert.throws(() => RateLimiter.layerWith({ storeTimeout: 0 }), RangeError, /storeTimeout/)
     assert.deepStrictEqual(
       policy("p", [RateLimiter.perSecond(1), RateLimiter.perDay(2)]).rules.map(({ name }) => name),

@@ -182,6 +182,7 @@ DECLARE
   peek boolean := (request ->> 'peek')::boolean;
   now numeric;
   allowed boolean := true;
+  stale boolean;
   take boolean;
   blocked jsonb := '[]';
   outcomes jsonb := '[]';
@@ -220,7 +221,9 @@ BEGIN
     kept := NULL;
     SELECT t.state INTO kept FROM ${name}_states t WHERE t.id = digest AND t.expires > now;
     kept := ${name}_advance(s, kept, now);
-    SELECT coalesce(sum(h.amount), 0) INTO total FROM ${name}_holds h WHERE h.id = digest AND h.expires > now;
+    SELECT coalesce(sum(h.amount) FILTER (WHERE h.expires > now), 0), count(*) FILTER (WHERE h.expires <= now) > 0
+    INTO total, stale FROM ${name}_holds h WHERE h.id = digest;
+    IF stale THEN DELETE FROM ${name}_holds WHERE id = digest AND expires <= now; END IF;
     best := ${name}_wait(s, kept, cost, total, now);
     IF best IS DISTINCT FROM 0 AND total > 0 AND cost <= (s ->> 'most')::numeric THEN
       remaining_held := total;
@@ -253,7 +256,6 @@ BEGIN
     END IF;
     IF allowed AND take AND waits[i] = 0 AND cost > 0 THEN
       IF entry ->> 'lease' IS NOT NULL THEN
-        DELETE FROM ${name}_holds WHERE id = digests[i] AND expires <= now;
         INSERT INTO ${name}_holds (id, hold, amount, expires)
         VALUES (digests[i], request ->> 'hold', cost, now + (entry ->> 'lease')::numeric);
         total := total + cost;
@@ -292,13 +294,14 @@ BEGIN
   now := ${name}_clock(request);
   FOR entry IN SELECT jsonb_array_elements(request -> 'entries') LOOP
     digest := sha256(convert_to(entry ->> 'id', 'UTF8'));
+    DELETE FROM ${name}_holds WHERE id = digest AND expires <= now;
     IF request ->> 'renew' IS NOT NULL THEN
       UPDATE ${name}_holds SET expires = greatest(expires, now + (request ->> 'renew')::numeric)
-      WHERE id = digest AND hold = request ->> 'hold' AND expires > now;
+      WHERE id = digest AND hold = request ->> 'hold';
       IF NOT found THEN all_held := false; END IF;
       CONTINUE;
     END IF;
-    DELETE FROM ${name}_holds WHERE id = digest AND hold = request ->> 'hold' AND expires > now;
+    DELETE FROM ${name}_holds WHERE id = digest AND hold = request ->> 'hold';
     alive := found;
     IF NOT alive THEN all_held := false; END IF;
     IF (entry ->> 'charge')::numeric > 0 AND (alive OR (request ->> 'force')::boolean) THEN

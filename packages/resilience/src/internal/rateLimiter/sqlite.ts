@@ -33,7 +33,10 @@ export const make = (
 
   const stateOf = (id: string, now: number) =>
     Effect.map(
-      sql.unsafe<{ readonly state: string }>(`SELECT state FROM ${table}_states WHERE id = ? AND expires > ?`, [id, now]),
+      sql.unsafe<{ readonly state: string }>(`SELECT state FROM ${table}_states WHERE id = ? AND expires > ?`, [
+        id,
+        now
+      ]),
       (rows): State | undefined => rows.length === 0 ? undefined : JSON.parse(rows[0]!.state) as State
     )
 
@@ -58,14 +61,18 @@ ON CONFLICT (id) DO UPDATE SET state = excluded.state, expires = excluded.expire
       [id, JSON.stringify(state), now + Algorithms.reset(shape, state, now)]
     )
 
-  const create = client.withTransaction(Effect.forEach([
-    `CREATE TABLE IF NOT EXISTS ${table}_states (id TEXT PRIMARY KEY, state TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID`,
-    `CREATE INDEX IF NOT EXISTS ${table}_states_expires ON ${table}_states (expires)`,
-    `CREATE TABLE IF NOT EXISTS ${table}_holds (
+  const create = client.withTransaction(Effect.forEach(
+    [
+      `CREATE TABLE IF NOT EXISTS ${table}_states (id TEXT PRIMARY KEY, state TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID`,
+      `CREATE INDEX IF NOT EXISTS ${table}_states_expires ON ${table}_states (expires)`,
+      `CREATE TABLE IF NOT EXISTS ${table}_holds (
 id TEXT NOT NULL, hold TEXT NOT NULL, amount REAL NOT NULL, expires REAL NOT NULL, PRIMARY KEY (id, hold)) WITHOUT ROWID`,
-    `CREATE INDEX IF NOT EXISTS ${table}_holds_expires ON ${table}_holds (expires)`,
-    `CREATE TABLE IF NOT EXISTS ${table}_blocks (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID`
-  ], (statement) => sql.unsafe(statement), { discard: true }))
+      `CREATE INDEX IF NOT EXISTS ${table}_holds_expires ON ${table}_holds (expires)`,
+      `CREATE TABLE IF NOT EXISTS ${table}_blocks (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID`
+    ],
+    (statement) => sql.unsafe(statement),
+    { discard: true }
+  ))
 
   /** A few of what is over go with each write, more than a write adds. */
   const clean = (now: number) =>
@@ -84,7 +91,9 @@ id TEXT NOT NULL, hold TEXT NOT NULL, amount REAL NOT NULL, expires REAL NOT NUL
           const cells = yield* Effect.forEach(entries, (entry) => cellOf(idOf(entry), now))
           const blocked = yield* Effect.forEach(subjects, (subject) =>
             Effect.map(
-              sql.unsafe<{ readonly until: number }>(`SELECT until FROM ${table}_blocks WHERE id = ?`, [blockId(subject)]),
+              sql.unsafe<{ readonly until: number }>(`SELECT until FROM ${table}_blocks WHERE id = ?`, [
+                blockId(subject)
+              ]),
               (rows) => Math.max(0, (rows[0]?.until ?? now) - now)
             ))
           const isBlocked = blocked.some((millis) => millis > 0)
