@@ -58,6 +58,8 @@ import * as Layer from "effect/Layer"
 import type * as CoreRateLimiter from "effect/persistence/RateLimiter"
 import type * as Redis from "effect/persistence/Redis"
 import * as Predicate from "effect/Predicate"
+import type * as SqlClient from "effect/sql/SqlClient"
+import type * as SqlError from "effect/sql/SqlError"
 import { layerFromConfig } from "./internal/layerFromConfig.ts"
 import { durationMillis, positiveInteger, positiveMillis } from "./internal/options.ts"
 import * as Core from "./internal/rateLimiter/core.ts"
@@ -78,6 +80,8 @@ import * as Registry from "./internal/rateLimiter/registry.ts"
 import * as Rules from "./internal/rateLimiter/rules.ts"
 import * as Services from "./internal/rateLimiter/service.ts"
 import { RateLimiter } from "./internal/rateLimiter/service.ts"
+import * as SqlStore from "./internal/rateLimiter/sql.ts"
+import type { SqlOptions } from "./internal/rateLimiter/sql.ts"
 import type { RateLimiterStore } from "./internal/rateLimiter/store.ts"
 
 export type { Check, Checks, Cost } from "./internal/rateLimiter/checks.ts"
@@ -103,6 +107,7 @@ export type {
 } from "./internal/rateLimiter/rules.ts"
 export { RateLimiter } from "./internal/rateLimiter/service.ts"
 export type { Limiter, Reservation, ReserveOptions, WaitOptions } from "./internal/rateLimiter/service.ts"
+export type { SqlOptions } from "./internal/rateLimiter/sql.ts"
 export { RateLimiterStore } from "./internal/rateLimiter/store.ts"
 export type {
   Command,
@@ -322,7 +327,7 @@ export const layerStoreMemory = (
 ): Layer.Layer<RateLimiterStore> => Memory.layer(positiveInteger("capacity", options?.capacity ?? 1_000_000))
 
 /**
- * Counts in Redis (6 or newer), for all processes that use it. Each decision is one script call, atomic, by the server's clock.
+ * Counts in Redis (6.2 or newer), for all processes that use it. Each decision is one script call, atomic, by the server's clock.
  *
  * Every key is kept for as long as it makes a difference and no longer: state until the limit is as if nothing had been taken, leases until
  * they run out. In a cluster all keys are in one slot, unless `slot` says otherwise.
@@ -334,6 +339,22 @@ export const layerStoreMemory = (
  */
 export const layerStoreRedis = (options?: RedisOptions): Layer.Layer<RateLimiterStore, never, Redis.Redis> =>
   RedisStore.layer(options ?? {})
+
+/**
+ * Counts in PostgreSQL (11 or newer) or SQLite, for all processes that use the database. Makes its tables and functions when it is built.
+ *
+ * In PostgreSQL each decision is one round trip: a function that locks the keys, in an order of its own, and decides by the server's
+ * clock. It is not part of a transaction of the caller, so it needs a connection besides. In SQLite each is a transaction, or part of the
+ * caller's, by the machine's clock. Keys are kept as digests in PostgreSQL and as they are in SQLite.
+ *
+ * Throws a `RangeError` when `table` is no simple name.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerStoreSql = (
+  options?: SqlOptions
+): Layer.Layer<RateLimiterStore, SqlError.SqlError, SqlClient.SqlClient> => SqlStore.layer(options ?? {})
 
 /**
  * Effect's own `RateLimiter`, on this engine: whoever uses it, `HttpClient.withRateLimiter` for one, counts with the exact algorithms

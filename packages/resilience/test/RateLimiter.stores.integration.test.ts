@@ -1,9 +1,14 @@
 /** Every store passes the same suite. */
+import * as SqliteClient from "@effect-resilience/node/SqliteClient"
+import * as PostgresServer from "@effect-resilience/testing/PostgresServer"
 import * as RateLimiterStoreSuite from "@effect-resilience/testing/RateLimiterStoreSuite"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as RedisServer from "@effect-resilience/testing/RedisServer"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import * as RateLimiter from "effect-resilience/RateLimiter"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 
 RateLimiterStoreSuite.suite("the store in memory", RateLimiter.layerStoreMemory())
 
@@ -13,3 +18,24 @@ RealServer.describe("redis-server", "RateLimiter", () => {
     RateLimiter.layerStoreRedis().pipe(Layer.provide(RedisServer.layerRedis), Layer.provide(RedisServer.layer()))
   )
 })
+
+RateLimiterStoreSuite.suite(
+  "the store in PostgreSQL",
+  RateLimiter.layerStoreSql().pipe(
+    Layer.provide(
+      Layer.unwrap(
+        Effect.map(
+          PostgresServer.PostgresServer,
+          ({ database, host, password, port, username }) =>
+            PgClient.layer({ host, port, username, password: Redacted.make(password), database })
+        )
+      )
+    ),
+    Layer.provide(PostgresServer.layer)
+  )
+)
+
+RateLimiterStoreSuite.suite(
+  "the store in SQLite",
+  RateLimiter.layerStoreSql({ table: "limits" }).pipe(Layer.provide(SqliteClient.layer({ filename: ":memory:" })))
+)

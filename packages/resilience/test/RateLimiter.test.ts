@@ -301,8 +301,9 @@ describe("limit", () => {
       assert.deepInclude(yield* Failure.classify(error), { kind: "RateLimited", scope: "request" })
       assert.strictEqual(runs, 1)
       const codec = Schema.toCodecJson(RateLimiter.RateLimited)
-      const back = Schema.decodeUnknownSync(codec)(
-        JSON.parse(JSON.stringify(Schema.encodeSync(codec)(error as RateLimiter.RateLimited)))
+      const back = yield* Effect.flatMap(
+        Schema.encodeEffect(codec)(error as RateLimiter.RateLimited),
+        (json) => Schema.decodeUnknownEffect(codec)(JSON.parse(JSON.stringify(json)))
       )
       assert.deepStrictEqual(back.retryAfter, Duration.seconds(9))
     }).pipe(Effect.provide(memory)))
@@ -425,7 +426,7 @@ describe("a registry", () => {
       assert.deepInclude(yield* Limits.consume(both), { _tag: "Denied", policy: "perUser" })
       yield* Limits.wait({ policy: "provider", key: "" })
       assert.deepInclude(yield* Limits.peek({ policy: "provider", key: "" }), { _tag: "Denied", policy: "openai" })
-    }).pipe(Effect.provide(Limits.layer), Effect.provide(RateLimiter.layerStoreMemory())))
+    }).pipe(Effect.provide(Limits.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory())))))
 })
 
 describe("options", () => {
@@ -454,6 +455,7 @@ describe("options", () => {
       /"a" twice/
     )
     assert.throws(() => RateLimiter.layerStoreMemory({ capacity: 0 }), RangeError, /capacity/)
+    assert.throws(() => RateLimiter.layerStoreSql({ table: "a; DROP TABLE b" }), RangeError, /table/)
     assert.throws(() => RateLimiter.layerWith({ storeTimeout: 0 }), RangeError, /storeTimeout/)
     assert.deepStrictEqual(
       policy("p", [RateLimiter.perSecond(1), RateLimiter.perDay(2)]).rules.map(({ name }) => name),

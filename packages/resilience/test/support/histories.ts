@@ -8,7 +8,7 @@ export const integerBetween = (minimum: number, maximum: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
 /** After `millis` somebody asks for `cost`. */
-export const Request = Schema.Struct({ millis: integerBetween(0, 700), cost: integerBetween(0, 4) })
+const Request = Schema.Struct({ millis: integerBetween(0, 700), cost: integerBetween(0, 4) })
 
 export const History = Schema.Array(Request).check(Schema.isMaxLength(120))
 

@@ -3,7 +3,7 @@
  * ("cooldown"), then count what goes through until the next ("learning"), and keep to that ("learned").
  */
 
-export type Phase = "inactive" | "cooldown" | "learning" | "learned"
+type Phase = "inactive" | "cooldown" | "learning" | "learned"
 
 export interface State {
   readonly phase: Exclude<Phase, "inactive">

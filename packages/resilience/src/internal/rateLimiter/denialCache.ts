@@ -35,10 +35,12 @@ export class DenialCache {
     const passed = Math.floor(now - denial.at)
     return {
       ...denial.reply,
-      outcomes: denial.reply.outcomes.map((outcome) => ({
-        ...outcome,
-        wait: Math.max(0, outcome.wait - passed),
-        reset: Math.max(0, outcome.reset - passed)
+      outcomes: denial.reply.outcomes.map(({ delay, held, remaining, reset, wait }) => ({
+        wait: Math.max(0, wait - passed),
+        delay,
+        remaining,
+        reset: Math.max(0, reset - passed),
+        held
       }))
     }
   }

@@ -149,7 +149,7 @@ export class Engine {
     }
     if (closed !== undefined) return answer(told("closed", []))
     if (local.length === 0) return answer(told("open", []))
-    const entries = local.map((entry): Asking => ({ ...entry, shape: entry.rule.localShape! }))
+    const entries = local.map((entry): Asking => Object.assign({}, entry, { shape: entry.rule.localShape! }))
     const reply = this.local.decide(fiber, { entries, subjects: [], peek, hold })
     // A local store that is full of exhausted keys cannot count this one.
     if (reply instanceof RateLimiterStoreError) return answer(told("closed", []))

@@ -2,7 +2,6 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import * as Failure from "../../Failure.ts"
-import { messageOf } from "../failure/info.ts"
 
 export const RateLimitedTypeId = "~effect-resilience/RateLimiter/RateLimited"
 export const UnavailableTypeId = "~effect-resilience/RateLimiter/RateLimiterUnavailable"
@@ -28,8 +27,8 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("effect-resilie
   policy: Schema.String,
   rule: Schema.String,
   key: Schema.String,
-  limit: Schema.Number,
-  remaining: Schema.Number,
+  limit: Schema.Finite,
+  remaining: Schema.Finite,
   retryAfter: Schema.Duration,
   reset: Schema.Duration,
   never: Schema.Boolean,
@@ -99,6 +98,12 @@ export class RateLimiterStoreError
   )
 {
   override get message(): string {
-    return `The rate limiter's store failed to ${this.operation}: ${messageOf(this.cause)}`
+    return `The rate limiter's store failed to ${this.operation}: ${causeOf(this.cause).message}`
+  }
+
+  [Failure.symbol](): Failure.Info {
+    return { ...causeOf(this.cause), scope: "dependency", message: this.message }
   }
 }
+
+const causeOf = (cause: unknown): Failure.Info => Failure.classifyUnsafe(Failure.defaultClassifier, cause)

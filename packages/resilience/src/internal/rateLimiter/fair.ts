@@ -46,7 +46,8 @@ export class DeficitRoundRobin<W extends Waiter> implements Turns<W> {
   take(): W | undefined {
     while (this.tenants.size > 0) {
       let rounds = Infinity
-      for (const tenant of [...this.tenants.values()]) {
+      const inTurn = Array.from(this.tenants.values())
+      for (const tenant of inTurn) {
         const first: W = tenant.waiters.values().next().value!
         if (tenant.credit >= first.cost) {
           tenant.credit -= first.cost

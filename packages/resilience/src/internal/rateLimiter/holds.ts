@@ -53,6 +53,6 @@ export class Holds {
 
   expiries(): ReadonlyArray<readonly [at: number, amount: number]> {
     return Array.from(this.byName.values(), ({ amount, expires }) => [expires, amount] as const)
-      .sort((a, b) => a[0] - b[0])
+      .toSorted((a, b) => a[0] - b[0])
   }
 }

@@ -151,7 +151,7 @@ export class LimiterImpl {
   }
 }
 
-export const boundsOf = (options: WaitOptions): Bounds => ({
+const boundsOf = (options: WaitOptions): Bounds => ({
   maxWaitMillis: durationMillis("maxWait", options.maxWait ?? "1 minute"),
   maxQueue: options.maxQueue === Infinity ? Infinity : nonNegativeInteger("maxQueue", options.maxQueue ?? 1_000)
 })

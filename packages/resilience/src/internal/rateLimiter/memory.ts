@@ -5,6 +5,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import { monotonicMillis } from "../monotonic.ts"
+import { withoutStack } from "../withoutStack.ts"
 import * as Algorithms from "./algorithms.ts"
 import { decide } from "./decide.ts"
 import { RateLimiterStoreError } from "./errors.ts"
@@ -172,10 +173,12 @@ export class Memory {
 const blockOf = ({ key, policy }: Subject): string => `${policy.length}:${policy}${key}`
 
 const full = () =>
-  new RateLimiterStoreError({
-    operation: "decide",
-    cause: new Error("The store is full of keys that are exhausted; letting one go would unblock it")
-  })
+  withoutStack(() =>
+    new RateLimiterStoreError({
+      operation: "decide",
+      cause: new Error("The store is full of keys that are exhausted; letting one go would unblock it")
+    })
+  )
 
 export const layer = (capacity: number): Layer.Layer<RateLimiterStore> =>
   Layer.effect(

@@ -59,11 +59,11 @@ export const make = (options: Internal): Effect.Effect<RateLimiterStore["Service
 
   const keysOf = (place: Place): ReadonlyArray<string> => {
     const start = `${prefix}{${slotOf(place)}}`
-    const end = `${place.table}${encode(place.key)}`
+    const end = encode(`${place.table}${place.key}`)
     return [`${start}s:${end}`, `${start}h:${end}`, `${start}a:${end}`, `${start}n:${end}`]
   }
   const blockKey = (subject: Subject): string =>
-    `${prefix}{${slotOf(subject)}}b:${subject.policy.length}:${subject.policy}${encode(subject.key)}`
+    `${prefix}{${slotOf(subject)}}b:${encode(`${subject.policy.length}:${subject.policy}${subject.key}`)}`
 
   const sameSlot = (subjects: ReadonlyArray<Subject>): Effect.Effect<void> => {
     if (options.slot === undefined || subjects.length < 2) return Effect.void

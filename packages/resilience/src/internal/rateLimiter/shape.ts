@@ -7,7 +7,7 @@ import { greatestCommonDivisor } from "./exact.ts"
  * - `fixed`, `sliding`: what was taken in the window.
  * - `leases`: what is held now, and nothing else.
  */
-export type Kind = "meter" | "fixed" | "sliding" | "leases"
+type Kind = "meter" | "fixed" | "sliding" | "leases"
 
 export interface Shape {
   readonly kind: Kind

@@ -6,7 +6,7 @@ import type { Asked, Outcome } from "./decide.ts"
 import type { RateLimiterStoreError } from "./errors.ts"
 import type { Shape } from "./shape.ts"
 
-export type { Asked, Outcome } from "./decide.ts"
+export type { Outcome } from "./decide.ts"
 
 /**
  * One key of one rule.
