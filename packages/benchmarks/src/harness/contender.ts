@@ -57,3 +57,35 @@ export const promises = (name: string, setUp: () => () => Promise<unknown>): Con
     }
   }
 })
+
+/** The same for what has to be connected first. */
+export const scopedPromises = <E>(
+  name: string,
+  setUp: Effect.Effect<() => Promise<unknown>, E, Scope.Scope>
+): Contender => ({
+  name,
+  setUp: async () => {
+    const scope = Scope.makeUnsafe()
+    const call = await Effect.runPromise(Scope.provide(setUp, scope))
+    return {
+      makeCalls: async (count) => {
+        for (let made = 0; made < count; made++) await call()
+      },
+      tearDown: () => Effect.runPromise(Scope.close(scope, Exit.void))
+    }
+  }
+})
+
+/** The same contender with so many callers at once. */
+export const concurrently = (contender: Contender, callers: number): Contender => ({
+  name: contender.name,
+  setUp: async () => {
+    const { makeCalls, tearDown } = await contender.setUp()
+    return {
+      makeCalls: async (count) => {
+        await Promise.all(Array.from({ length: callers }, () => makeCalls(Math.ceil(count / callers))))
+      },
+      tearDown
+    }
+  }
+})

@@ -6,6 +6,7 @@ import * as CircuitBreaker from "./circuitBreaker.ts"
 import * as CircuitBreakerHttp from "./circuitBreakerHttp.ts"
 import * as Hedge from "./hedge.ts"
 import * as RateLimiter from "./rateLimiter.ts"
+import * as RateLimiterStores from "./rateLimiterStores.ts"
 import * as Retry from "./retry.ts"
 import * as Timeout from "./timeout.ts"
 
@@ -34,6 +35,18 @@ export const pages: Readonly<Record<string, Page>> = {
     title: "Rate limiter in memory",
     peers: ["effect", "rate-limiter-flexible"],
     comparisons: RateLimiter.comparisons,
+    notes: ""
+  },
+  "rate-limiter-redis": {
+    title: "Rate limiter on Redis",
+    peers: ["effect", "rate-limiter-flexible", "redis"],
+    comparisons: RateLimiterStores.redisComparisons,
+    notes: ""
+  },
+  "rate-limiter-postgres": {
+    title: "Rate limiter on PostgreSQL",
+    peers: ["effect", "rate-limiter-flexible", "pg"],
+    comparisons: RateLimiterStores.postgresComparisons,
     notes: ""
   },
   retry: { title: "Retry", peers: ["effect", "cockatiel"], comparisons: Retry.comparisons, notes: "" },
