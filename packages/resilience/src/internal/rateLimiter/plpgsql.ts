@@ -4,6 +4,9 @@
  *
  * A decision takes the locks of its keys in one order, so that decisions over several keys cannot lock each other out, and reads
  * what is kept and the clock after that.
+ *
+ * Whoever has the locks keeps them until the commit, so a commit that waits for the disk would hold up all others: these do not. A server
+ * that crashes may forget what was counted in its last moments.
  */
 export const schema = (name: string): ReadonlyArray<string> => [
   `CREATE TABLE IF NOT EXISTS ${name}_states (
@@ -203,7 +206,10 @@ DECLARE
   delay numeric;
   millis numeric;
 BEGIN
-  IF NOT peek THEN PERFORM ${name}_lock(request); END IF;
+  IF NOT peek THEN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    PERFORM ${name}_lock(request);
+  END IF;
   now := ${name}_clock(request);
   FOR subject IN SELECT jsonb_array_elements_text(request -> 'subjects') LOOP
     SELECT greatest(0, until - now) INTO millis FROM ${name}_blocks WHERE id = sha256(convert_to(subject, 'UTF8'));
@@ -290,6 +296,7 @@ DECLARE
   alive boolean;
   all_held boolean := true;
 BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM ${name}_lock(request);
   now := ${name}_clock(request);
   FOR entry IN SELECT jsonb_array_elements(request -> 'entries') LOOP
