@@ -1,11 +1,11 @@
 /** A class for each kind of problem, to fail with. What they mean is in `problemKinds.ts`. */
+import { members, RetryAfter } from "effect-resilience/http/Problem"
 import * as HttpApiError from "effect/http-api/HttpApiError"
 import * as Schema from "effect/Schema"
-import { members, RetryAfter } from "../http/Problem.ts"
 import { kind } from "./problemKinds.ts"
 
 /** A part of the request that is wrong, and why. */
-export const InvalidField = Schema.Struct({
+const InvalidField = Schema.Struct({
   in: Schema.Literals(["body", "path", "query", "header"]),
   path: Schema.String.annotate({ description: "The field's name, nested ones with dots; empty for the whole" }),
   message: Schema.String
@@ -35,12 +35,6 @@ export class Forbidden extends HttpApiError.Problem<Forbidden>()(
   members("forbidden")
 ) {}
 
-export class RouteNotFound extends HttpApiError.Problem<RouteNotFound>()(
-  "RouteNotFound",
-  kind("route_not_found"),
-  members("route_not_found")
-) {}
-
 export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
   "AgentNotFound",
   kind("agent_not_found"),
@@ -63,12 +57,6 @@ export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),
   members("not_simulated")
-) {}
-
-export class MethodNotAllowed extends HttpApiError.Problem<MethodNotAllowed>()(
-  "MethodNotAllowed",
-  kind("method_not_allowed"),
-  members("method_not_allowed")
 ) {}
 
 export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()(
@@ -157,12 +145,6 @@ export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>
   "StorageUnavailable",
   kind("storage_unavailable"),
   { ...members("storage_unavailable"), retry_after: RetryAfter }
-) {}
-
-export class ShuttingDown extends HttpApiError.Problem<ShuttingDown>()(
-  "ShuttingDown",
-  kind("shutting_down"),
-  { ...members("shutting_down"), retry_after: RetryAfter }
 ) {}
 
 export class DeadlineExceeded extends HttpApiError.Problem<DeadlineExceeded>()(

@@ -127,6 +127,11 @@ export const problemKinds = {
     title: "Storage unavailable",
     meaning: "The sessions' store cannot be read or written now."
   },
+  overloaded: {
+    status: 503,
+    title: "Overloaded",
+    meaning: "The server has too much to do to take the request; nothing of it was started."
+  },
   shutting_down: {
     status: 503,
     title: "Shutting down",

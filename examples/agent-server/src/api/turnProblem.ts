@@ -1,10 +1,10 @@
 /** What a client is told when a turn fails: the kind of the failure, and never what the provider or the database said. */
 import * as Deadline from "effect-resilience/Deadline"
 import * as Failure from "effect-resilience/Failure"
+import { says } from "effect-resilience/http/Problem"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { BeginError, TurnError } from "../agents/Turns.ts"
-import { says } from "../http/Problem.ts"
 import type { TurnProblem } from "./ChatApi.ts"
 import * as Problems from "./Problems.ts"
 

@@ -3,12 +3,12 @@
  *
  * A client that goes away before that is logged with status 499. Probes are logged at level DEBUG.
  */
+import { isClientAbort } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { isClientAbort } from "./ProblemReplies.ts"
 import type { Routes } from "./Routes.ts"
 
 const isProbe = /^\/(health|healthz|livez|readyz)(\/|$)/

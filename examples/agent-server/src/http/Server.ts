@@ -6,6 +6,7 @@
  * `shutdownTimeout`, and interrupts those that are left.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { says } from "effect-resilience/http/Problem"
 import * as RequestId from "effect-resilience/http/RequestId"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,7 +18,6 @@ import { createServer, type Server, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Problems from "../api/Problems.ts"
 import { orCannotStart } from "../startup/CannotStart.ts"
-import { says } from "./Problem.ts"
 
 /** Where to listen, and how long to wait for requests that are under way when the server stops. */
 export interface Options {

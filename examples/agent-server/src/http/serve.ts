@@ -1,4 +1,6 @@
 /** Puts the routes on the listening socket, with what every request and every reply has in common. */
+import * as Problem from "effect-resilience/http/Problem"
+import * as ProblemReplies from "effect-resilience/http/ProblemReplies"
 import * as RequestId from "effect-resilience/http/RequestId"
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
@@ -7,7 +9,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
-import * as ProblemReplies from "./ProblemReplies.ts"
+import { kind } from "../api/problemKinds.ts"
 import * as RequestLog from "./RequestLog.ts"
 import type { Routes } from "./Routes.ts"
 
@@ -23,10 +25,20 @@ export const serve = <A, E, R>(
 ) =>
   Layer.unwrap(Effect.map(HttpRouter.toHttpEffect(routes), (app) =>
     HttpServer.serve(
-      ProblemReplies.middleware(options.table)(app),
+      problems(options.table)(app),
       flow(
         RequestLog.middleware(options.table),
         RequestId.middleware,
+        Effect.provideService(Problem.Described, describe),
         Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.maxBodyBytes))
       )
     )))
+
+const problems = (table: Routes) =>
+  ProblemReplies.middleware({
+    findRoute: table.find,
+    notFound: "There is no endpoint at this path. GET /docs lists those there are."
+  })
+
+/** The package's own codes are rows of our table. */
+const describe = (code: Problem.Code) => code === "rate_limit_exceeded" ? undefined : kind(code)

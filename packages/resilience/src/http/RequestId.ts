@@ -111,10 +111,12 @@ export const middleware = <E, R>(
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     const id = fromHeadersUnsafe(request.headers)
+    const withId = (response: HttpServerResponse.HttpServerResponse) =>
+      HttpServerResponse.setHeader(response, headerName, id)
     return app.pipe(
-      HttpEffect.withPreResponseHandler((_, response) =>
-        Effect.succeed(HttpServerResponse.setHeader(response, headerName, id))
-      ),
+      HttpEffect.withPreResponseHandler((_, response) => Effect.succeed(withId(response))),
+      // The handler is not asked about a reply that another middleware makes instead of the application's.
+      Effect.map(withId),
       Effect.annotateLogs("request_id", id),
       Effect.provideService(RequestId, id)
     )

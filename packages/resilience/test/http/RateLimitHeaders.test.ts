@@ -54,7 +54,7 @@ describe("RateLimitHeaders: what is written is read again", () => {
       const headers = RateLimitHeaders.encode(quotas, { now, dialects: ["ratelimit"] })
       assert.deepStrictEqual(
         decode(headers).quotas,
-        quotas.map((quota) => ({ ...quota, dialect: "ratelimit" as const }))
+        quotas.map((quota) => Object.assign(quota, { dialect: "ratelimit" as const }))
       )
     }
   )
@@ -69,7 +69,7 @@ describe("RateLimitHeaders: what is written is read again", () => {
         resetAfter: Duration.millis(of.millis)
       }))
       const headers = RateLimitHeaders.encode(quotas, { now, dialects: [dialect] })
-      assert.deepStrictEqual(decode(headers).quotas, quotas.map((quota) => ({ ...quota, dialect })))
+      assert.deepStrictEqual(decode(headers).quotas, quotas.map((quota) => Object.assign(quota, { dialect })))
     })
   }
 

@@ -1,4 +1,5 @@
 /** Serves `POST /v1/agents/{agent}/chat`. */
+import { failWith, says } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpEffect from "effect/http/HttpEffect"
@@ -7,7 +8,6 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Agents from "../../agents/Agents.ts"
 import { type Turn, type TurnReply, Turns } from "../../agents/Turns.ts"
-import { failWith, says } from "../../http/Problem.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
 import * as Problems from "../Problems.ts"

@@ -1,9 +1,9 @@
 /** Serves `/admin/circuit-breakers`. */
 import type { Breaker, Snapshot } from "effect-resilience/CircuitBreaker"
+import { says } from "effect-resilience/http/Problem"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import { says } from "../../http/Problem.ts"
 import { Breakers } from "../../policies.ts"
 import { Api } from "../Api.ts"
 import { CircuitBreakerNotFound } from "../Problems.ts"

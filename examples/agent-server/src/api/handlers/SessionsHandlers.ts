@@ -1,7 +1,7 @@
 /** Serves `/v1/sessions/{id}`. */
+import { failWith } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import { failWith } from "../../http/Problem.ts"
 import { type SessionMissing, Sessions, type StorageError } from "../../sessions/Sessions.ts"
 import { Api } from "../Api.ts"
 import { sessionNotFound, storageUnavailable } from "../turnProblem.ts"

@@ -1,8 +1,8 @@
 /** Serves `/sim/faults`. */
+import { says } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Option from "effect/Option"
-import { says } from "../../http/Problem.ts"
 import { Simulator } from "../../sim/Simulator.ts"
 import { Api } from "../Api.ts"
 import { NotSimulated } from "../Problems.ts"
