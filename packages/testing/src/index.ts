@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as PostgresServer from "./PostgresServer.ts"
+export * as PrometheusServer from "./PrometheusServer.ts"
 export * as RealServer from "./RealServer.ts"
 export * as RedisServer from "./RedisServer.ts"
 export * as SqlClientSuite from "./SqlClientSuite.ts"

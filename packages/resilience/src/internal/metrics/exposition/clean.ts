@@ -44,11 +44,14 @@ export const cleanHelp = (help: string, quotes: boolean): string => {
  * A label set as it stands between braces, sorted by name; equal texts are equal series.
  *
  * An empty value is the same as none, so it is left out. `reserved` is a label that the format itself sets here: an
- * attribute of that name becomes `exported_<name>`. Labels that become one have their values joined with `;`, in the
+ * attribute of that name becomes `exported_<name>`. Its own value may be given here. Labels that become one have their values joined with `;`, in the
  * order of their original names, as OpenTelemetry does.
  */
-export const cleanLabels = (attributes: object | undefined, reserved: string | undefined): string => {
-  if (attributes === undefined) return ""
+export const cleanLabels = (
+  attributes: object = {},
+  reserved?: string | undefined,
+  reservedValue?: string | undefined
+): string => {
   const byName = new Map<string, string>()
   const entries: ReadonlyArray<readonly [string, unknown]> = Object.entries(attributes)
   for (const [label, raw] of entries.toSorted(([a], [b]) => a < b ? -1 : a > b ? 1 : 0)) {
@@ -59,6 +62,8 @@ export const cleanLabels = (attributes: object | undefined, reserved: string | u
     const other = byName.get(name)
     byName.set(name, other === undefined ? value : `${other};${value}`)
   }
+  const own = cleanValue(reservedValue ?? "")
+  if (reserved !== undefined && own !== "") byName.set(reserved, own)
   return [...byName]
     .toSorted(([a], [b]) => a < b ? -1 : a > b ? 1 : 0)
     .map(([name, value]) => label(name, value))

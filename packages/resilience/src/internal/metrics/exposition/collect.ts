@@ -50,7 +50,13 @@ const descriptions = new WeakMap<Metadata, Description>()
 const describe = (metadata: Metadata): Description => {
   let description = descriptions.get(metadata)
   if (description === undefined) {
-    const reserved = { Histogram: "le", Summary: "quantile", Frequency: "key", Counter: undefined, Gauge: undefined }
+    const reserved = {
+      Histogram: "le",
+      Summary: "quantile",
+      Frequency: undefined,
+      Counter: undefined,
+      Gauge: undefined
+    }
     const labels = cleanLabels(metadata.attributes, reserved[metadata.type])
     descriptions.set(metadata, description = { name: cleanName(metadata.id), labels })
   }
@@ -91,9 +97,7 @@ const read = (
     }
     case "Frequency":
       return [...(state as Metric.FrequencyState).occurrences].map(([key, count]) => {
-        const own = cleanLabels({ key }, undefined)
-        const both = [own, labels].filter((part) => part !== "").join(",")
-        return [both, { type: "counter", value: count, exemplar: undefined }]
+        return [cleanLabels(metadata.attributes, "key", key), { type: "counter", value: count, exemplar: undefined }]
       })
   }
 }
