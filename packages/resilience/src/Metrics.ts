@@ -1,7 +1,7 @@
 /**
  * Counts what happens, and shows it to Prometheus.
  *
- * - {@link layer} listens to the signals of the policies and fills the catalogue of `docs/metrics.md`.
+ * - {@link layer} listens to the signals of the policies and fills the catalogue of `docs/reference/metrics.md`.
  * - {@link counter}, {@link gauge} and {@link histogram} are metrics of your own, with labels that cost tens of
  *   nanoseconds and cannot grow without bound.
  * - {@link layerHttp} serves everything in Effect's metric registry, whoever put it there.

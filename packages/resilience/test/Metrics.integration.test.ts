@@ -20,7 +20,10 @@ import { strangeMetrics } from "./support/strangeMetrics.ts"
 const registry = () => Layer.succeed(Metric.MetricRegistry, new Map())
 
 /** A server with `/metrics` on a free port, over a registry of its own. */
-const serving = HttpRouter.serve(Layer.merge(Metrics.layerHttp(), Metrics.layer), { disableLogger: true, disableListenLog: true }).pipe(
+const serving = HttpRouter.serve(Layer.merge(Metrics.layerHttp(), Metrics.layer), {
+  disableLogger: true,
+  disableListenLog: true
+}).pipe(
   Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" })),
   Layer.provideMerge(registry())
 )
@@ -92,7 +95,8 @@ RealServer.describe("promtool", "Metrics: promtool", () => {
         yield* update(1, labels)
       }
       const text = yield* Metrics.format()
-      const { status, stderr, stdout } = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" })
+      const program = "promtool"
+      const { status, stderr, stdout } = spawnSync(program, ["check", "metrics"], { input: text, encoding: "utf8" })
       // OpenTelemetry calls it so, and nothing comes of it but this remark.
       const remark =
         "db_client_connection_count non-histogram and non-summary metrics should not have \"_count\" suffix"
@@ -166,7 +170,10 @@ describe("Metrics.layerHttp", () => {
       assert.strictEqual((yield* get({})).status, 404)
     }).pipe(
       Effect.provide(
-        HttpRouter.serve(Metrics.layerHttp({ path: "/internal/metrics" }), { disableLogger: true, disableListenLog: true }).pipe(
+        HttpRouter.serve(Metrics.layerHttp({ path: "/internal/metrics" }), {
+          disableLogger: true,
+          disableListenLog: true
+        }).pipe(
           Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" })),
           Layer.provideMerge(registry())
         )

@@ -7,7 +7,7 @@ import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 
 /** The value of every label of the series that takes what does not fit. */
-export const overflowValue = "_overflow"
+const overflowValue = "_overflow"
 
 export type LabelValues = { readonly [label: string]: string }
 

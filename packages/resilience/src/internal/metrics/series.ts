@@ -37,7 +37,7 @@ export const makeHistogram = (bounds: Float64Array): HistogramSeries => ({
 })
 
 /** The first bucket whose bound is at least `value`. */
-export const bucketOf = (bounds: Float64Array, value: number): number => {
+const bucketOf = (bounds: Float64Array, value: number): number => {
   let from = 0
   let to = bounds.length
   while (from < to) {

@@ -70,4 +70,4 @@ export const cleanLabels = (
     .join(",")
 }
 
-export const label = (name: string, value: string): string => `${name}="${escapeValue(value)}"`
+const label = (name: string, value: string): string => `${name}="${escapeValue(value)}"`
