@@ -211,10 +211,10 @@ export const gauge = <const Label extends string = never>(name: string, options?
  * import { Effect } from "effect"
  * import { Metrics } from "effect-resilience"
  *
- * const uploads = Metrics.histogram("upload_size_bytes", { buckets: [1_000, 1_000_000] })
+ * const reports = Metrics.histogram("report_size_bytes", { buckets: [1_000, 1_000_000] })
  *
- * const text = await Effect.runPromise(Effect.andThen(uploads.observe(2_500), Metrics.format()))
- * text.includes(`upload_size_bytes_bucket{le="1000000"} 1`) // => true
+ * const text = await Effect.runPromise(Effect.andThen(reports.observe(2_500), Metrics.format()))
+ * text.includes(`report_size_bytes_bucket{le="1000000"} 1`) // => true
  * ```
  *
  * @category constructors
