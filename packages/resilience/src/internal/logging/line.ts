@@ -3,7 +3,6 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import type * as Logger from "effect/Logger"
 import * as References from "effect/References"
-import { sha256 } from "../sha256.ts"
 import { typeOf } from "./plain.ts"
 
 export interface Source {
@@ -25,8 +24,8 @@ const reserved = new Set([
   "spans"
 ])
 
-/** Fields that name a person's conversation: written as a hash, which still tells two of them apart. */
-const hashed = new Map([["session", "session"], ["session_id", "session"], ["sessionId", "session"]])
+/** The one name that the field is searched by. */
+const renamed = new Map([["session_id", "session"], ["sessionId", "session"]])
 
 export const line = (
   { cause, date, fiber, logLevel, message }: Logger.Options<unknown>,
@@ -34,16 +33,17 @@ export const line = (
   share: number | undefined,
   plain: (value: unknown) => unknown
 ): string => {
-  const { error, fields, msg } = parts(Arr.ensure(message))
+  const { error, fields, msg } = parts(Arr.ensure(message), plain)
   const span = fiber.cache.span
-  const all: Record<string, unknown> = {
+  // Without a prototype, so that a field called __proto__ is one like all others.
+  const all: Record<string, unknown> = Object.assign(Object.create(null), {
     ts: date.toISOString(),
     level: logLevel.toUpperCase(),
     msg: plain(msg),
     logger: "app",
     ...source,
     ...(span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId })
-  }
+  })
   put(all, fiber.getRef(References.CurrentLogAnnotations), plain)
   for (const each of fields) put(all, each, plain)
   const spans = fiber.getRef(References.CurrentLogSpans)
@@ -57,7 +57,7 @@ export const line = (
 }
 
 /** Texts are the message, records are fields, and an error is the line's error. */
-const parts = (message: ReadonlyArray<unknown>) => {
+const parts = (message: ReadonlyArray<unknown>, plain: (value: unknown) => unknown) => {
   const words: Array<string> = []
   const fields: Array<object> = []
   let error: Error | undefined
@@ -67,7 +67,7 @@ const parts = (message: ReadonlyArray<unknown>) => {
       error ??= part
       words.push(part.message)
     } else if (isRecord(part)) fields.push(part)
-    else words.push(worded(part))
+    else words.push(worded(plain(part)))
   }
   return { msg: words.join(" "), fields, error }
 }
@@ -78,23 +78,14 @@ const isRecord = (value: unknown): value is object => {
   return prototype === Object.prototype || prototype === null
 }
 
-const worded = (value: unknown): string => {
-  try {
-    return typeof value === "object" ? JSON.stringify(value) ?? String(value) : String(value)
-  } catch {
-    return "[unreadable]"
-  }
-}
+const worded = (value: unknown): string => typeof value === "string" ? value : JSON.stringify(value) ?? "undefined"
 
 const put = (all: Record<string, unknown>, fields: object, plain: (value: unknown) => unknown): void => {
   // As one record, so that the keys are looked at as well as the values.
   const clean = plain(fields)
   if (typeof clean !== "object" || clean === null) return
-  const secret = clean as Record<string, unknown>
-  for (const [key, value] of Object.entries(secret)) {
-    const field = hashed.get(key)
-    if (field !== undefined) all[field] = sha256(String((fields as Record<string, unknown>)[key])).slice(0, 16)
-    else all[reserved.has(key) ? `annotation.${key}` : key] = value
+  for (const [key, value] of Object.entries(clean)) {
+    all[reserved.has(key) ? `annotation.${key}` : renamed.get(key) ?? key] = value
   }
 }
 

@@ -3,6 +3,7 @@
  * value is worth more than none.
  */
 import * as Redacted from "effect/Redacted"
+import { sha256 } from "../sha256.ts"
 import type { Redactor } from "./redact.ts"
 
 const deepest = 8
@@ -66,11 +67,16 @@ export const plainer = (redact: Redactor): (value: unknown) => unknown => {
     // Without a prototype, so that a key called __proto__ is one like all others.
     const kept: Record<string, unknown> = Object.create(null)
     for (const [key, item] of entries.slice(0, mostEntries)) {
-      kept[text(key)] = redact.key(key) ?? guarded(item, depth + 1, above)
+      kept[text(key)] = redact.key(key) ?? hashed(key, item) ?? guarded(item, depth + 1, above)
     }
     if (entries.length > mostEntries) kept["…"] = `${entries.length - mostEntries} more`
     return kept
   }
+
+  const hashed = (key: string, value: unknown): string | undefined =>
+    (typeof value === "string" || typeof value === "number") && redact.isHashed(key)
+      ? sha256(`${value}`).slice(0, 16)
+      : undefined
 
   const guarded = (value: unknown, depth: number, above: ReadonlyArray<object>): unknown => {
     try {

@@ -13,6 +13,8 @@ export interface Redactor {
   /** What stands in place of the value of this key; `undefined` when it may be read. */
   readonly key: (key: string) => string | undefined
   readonly text: (text: string) => string
+  /** Whether the value of this key names somebody's conversation: it is written as a hash, which still tells two apart. */
+  readonly isHashed: (key: string) => boolean
 }
 
 const mark = "[redacted]"
@@ -83,6 +85,8 @@ const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   ]
 ]
 
+const sessions = new Set(["session", "sessionid"])
+
 const normal = (key: string): string => key.toLowerCase().replaceAll(/[-_.\s]/g, "")
 
 const everywhere = (pattern: RegExp): RegExp =>
@@ -105,6 +109,7 @@ export const redactor = (options: RedactOptions = {}): Redactor => {
       if (decided.size < 10_000) decided.set(key, verdict)
       return verdict
     },
+    isHashed: (key) => sessions.has(normal(key)),
     text: (text) => {
       let clean = text
       for (const [pattern, replacement] of patterns) clean = clean.replace(pattern, replacement)
