@@ -4,8 +4,11 @@
  * @since 0.1.0
  */
 export * as Bulkhead from "./Bulkhead.ts"
+export * as CircuitBreaker from "./CircuitBreaker.ts"
+export * as ConcurrencyLimit from "./ConcurrencyLimit.ts"
 export * as Deadline from "./Deadline.ts"
 export * as Failure from "./Failure.ts"
+export * as Hedge from "./Hedge.ts"
 export * as Logging from "./Logging.ts"
 export * as Metrics from "./Metrics.ts"
 export * as Retry from "./Retry.ts"
