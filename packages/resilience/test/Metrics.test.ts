@@ -451,6 +451,7 @@ describe("Metrics.layer", () => {
       })
       yield* Signal.emit({ _tag: "FallbackServed", chain: "c", route: "a", index: 0, degraded: false })
       yield* Signal.emit({ _tag: "Hedged", name: "h", winner: 1, launched: 1 })
+      yield* Signal.emit({ _tag: "Hedged", name: "h", winner: 0, launched: 0, refused: true })
       yield* Signal.emit({ _tag: "CacheServed", cache: "replies", result: "stale" })
       yield* Signal.emit({ _tag: "DeadLettered", queue: "q", id: "1", kind: "Permanent" })
       yield* Signal.emit({ _tag: "HealthChanged", check: "db", from: "Healthy", to: "Degraded" })
@@ -478,6 +479,8 @@ describe("Metrics.layer", () => {
           ["resilience_fallback_served_total{chain=c,degraded=true,route=b}", 1],
           ["resilience_fallback_served_total{chain=c,degraded=false,route=a}", 1],
           ["resilience_hedges_total{name=h,winner=hedge}", 1],
+          ["resilience_hedges_total{name=h,winner=primary}", 0],
+          ["resilience_hedges_refused_total{name=h}", 1],
           ["cache_requests_total{cache=replies,result=stale}", 1],
           ["dlq_messages_total{kind=Permanent,queue=q}", 1],
           ["health_check_status{check=db}", 0.5],

@@ -54,6 +54,7 @@ const instruments = () => ({
   fallbacks: counterOf("resilience_fallbacks_total"),
   fallbackServed: counterOf("resilience_fallback_served_total"),
   hedges: counterOf("resilience_hedges_total"),
+  hedgesRefused: counterOf("resilience_hedges_refused_total"),
   cacheRequests: counterOf("cache_requests_total"),
   letters: counterOf("dlq_messages_total"),
   healthStatus: gaugeOf("health_check_status")
@@ -135,10 +136,12 @@ const record = (all: Instruments, circuits: Circuits, known: Known, signal: Sign
       return count(all.fallbackServed, fiber, { chain, route, degraded: `${degraded}` })
     }
     case "Hedged": {
-      // A call that was interrupted has no winner.
-      const winner: number | undefined = signal.winner
+      const { launched, name, refused, winner } = signal
+      known.first(fiber, name, [all.hedges, all.hedgesRefused])
+      if (refused === true) count(all.hedgesRefused, fiber, { name })
+      if (launched === 0) return
       return count(all.hedges, fiber, {
-        name: signal.name,
+        name,
         winner: winner === undefined ? "none" : winner === 0 ? "primary" : "hedge"
       })
     }

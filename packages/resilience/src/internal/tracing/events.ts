@@ -63,7 +63,10 @@ export const eventOf = (signal: Signal): SpanEvent | undefined => {
     case "DeadLettered":
       return event("dead_letter.kept", { queue: signal.queue, id: signal.id, kind: signal.kind })
     case "Hedged":
-      return event("hedge.launched", { name: signal.name, hedges: signal.launched })
+      return event(signal.launched === 0 ? "hedge.refused" : "hedge.launched", {
+        name: signal.name,
+        hedges: signal.launched
+      })
     default:
       return undefined
   }

@@ -206,6 +206,13 @@ export const resilience = {
     help: "Hedged calls, by who answered first",
     from: "Metrics.layer"
   },
+  resilience_hedges_refused_total: {
+    type: "counter",
+    unit: "count",
+    labels: ["name"],
+    help: "Calls that wanted a hedge and were refused one by their budget",
+    from: "Metrics.layer"
+  },
   dlq_messages_total: {
     type: "counter",
     unit: "count",
