@@ -25,8 +25,6 @@ const byStage = (stage: Stage) => ({
   })
 })
 
-export type StageMetrics = ReturnType<typeof byStage>
-
 const counter = (name: string, description: string) => Metric.counter(name, { description, incremental: true })
 
 /** All of them, at 0, in the registry of the context. */

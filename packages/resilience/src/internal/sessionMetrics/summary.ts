@@ -5,11 +5,11 @@ export const stages = ["asr", "llm", "llm_ttft", "tts", "tts_ttfb", "e2e"] as co
 export type Stage = typeof stages[number]
 
 /** What a stage's work is counted in, where it is. */
-export const units = { asr: "chunks", llm: "tokens", tts: "frames" } as const
+const units = { asr: "chunks", llm: "tokens", tts: "frames" } as const
 
 export type Counted = keyof typeof units
 
-export const isCounted = (stage: Stage): stage is Counted => stage in units
+const isCounted = (stage: Stage): stage is Counted => stage in units
 
 /** Latencies of a stage in one session, in milliseconds. */
 export interface Latencies {
@@ -28,7 +28,7 @@ export const measured = (before: Latencies, millis: number): Latencies => ({
   max: Math.max(before.max, millis)
 })
 
-export const average = ({ measurements, total }: Latencies): number => measurements === 0 ? 0 : total / measurements
+const average = ({ measurements, total }: Latencies): number => measurements === 0 ? 0 : total / measurements
 
 export interface Summary {
   /** ISO 8601. */
