@@ -15,7 +15,8 @@
  *
  * **Gotchas**
  *
- * Lines that wait are written when the layer's scope closes; a process that is killed loses those of its last turn.
+ * Lines that wait are written when the layer's scope closes, unless the writer takes too long; a process that is killed loses
+ * those of its last turn.
  *
  * Redaction knows keys and shapes. A password in the middle of a sentence looks like a word: do not log it.
  *
@@ -45,6 +46,7 @@
 import type * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
@@ -57,7 +59,7 @@ import { plainer } from "./internal/logging/plain.ts"
 import * as Redaction from "./internal/logging/redact.ts"
 import { Sampling, type Shares } from "./internal/logging/sampling.ts"
 import { saying } from "./internal/logging/saying.ts"
-import { numberBetween, positiveInteger } from "./internal/options.ts"
+import { numberBetween, positiveInteger, positiveMillis } from "./internal/options.ts"
 import * as Signal from "./Signal.ts"
 
 /**
@@ -123,6 +125,8 @@ export interface Options {
   readonly redact?: Redact | undefined
   /** How many lines may wait for the writer. A positive integer. Default 10,000. */
   readonly capacity?: number | undefined
+  /** How long the last lines may take when the layer ends, before they are given up. Default 5 seconds. */
+  readonly shutdownTimeout?: Duration.Input | undefined
   /** Writes whole lines, each with its end. Default: Effect's `Console`, which is standard output. */
   readonly write?: ((lines: string) => Effect.Effect<void, unknown>) | undefined
 }
@@ -145,7 +149,7 @@ export interface Options {
  * A record among the arguments of `Effect.log` adds its entries as fields. An annotation with the name of one of the logger's own
  * fields is written as `annotation.<name>`.
  *
- * Throws a `RangeError` for a share out of 0 to 1, and for a capacity that is no positive integer.
+ * Throws a `RangeError` for a share out of 0 to 1, a capacity that is no positive integer, and a timeout that is not above zero.
  *
  * @category layers
  * @since 0.1.0
@@ -153,6 +157,7 @@ export interface Options {
 export const layerJson = (options: Options): Layer.Layer<never> => {
   const shares = sharesOf(options.sample)
   const capacity = positiveInteger("capacity", options.capacity ?? 10_000)
+  const shutdownMillis = positiveMillis("shutdownTimeout", options.shutdownTimeout ?? "5 seconds")
   const source = { service: options.service, version: options.version }
   const plain = plainer(Redaction.redactor(options.redact))
   const logger = Effect.gen(function*() {
@@ -160,6 +165,7 @@ export const layerJson = (options: Options): Layer.Layer<never> => {
     const sampling = new Sampling(shares)
     const outbox = yield* Outbox.make({
       capacity,
+      shutdownMillis,
       write: options.write ?? toConsole,
       onLost: (reason, count) => dropped[reason].updateUnsafe(count, context),
       notice: (lost) => noticeOf(lost, source)

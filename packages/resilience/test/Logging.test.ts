@@ -8,6 +8,7 @@ import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
@@ -284,6 +285,33 @@ describe("the queue", () => {
       assert.deepStrictEqual(counts, [1])
       assert.include(written.join(""), "kept")
       assert.notInclude(written.join(""), "\"lost\"")
+    }))
+
+  it.effect("LG1: a writer that hangs is left when the program ends, and what it had is counted", () =>
+    Effect.gen(function*() {
+      const registry = new Map()
+      const layer = Logging.layerJson({
+        service: "a",
+        version: "b",
+        write: () => Effect.never,
+        shutdownTimeout: "2 seconds"
+      })
+      const program = Effect.gen(function*() {
+        yield* Effect.logInfo("taken")
+        yield* Effect.yieldNow
+        yield* Effect.yieldNow
+        yield* Effect.logInfo("waiting")
+        yield* Effect.logInfo("waiting, too")
+      }).pipe(Effect.provide(layer))
+      const running = yield* Effect.forkChild(
+        Effect.andThen(program, droppedCount("write")).pipe(Effect.provideService(Metric.MetricRegistry, registry))
+      )
+      // Until the layer has begun to end.
+      yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+      yield* TestClock.adjust("1999 millis")
+      assert.isUndefined(running.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* Fiber.join(running), 3)
     }))
 
   it.effect("LG1: lines that wait are written when the scope closes, in order", () =>

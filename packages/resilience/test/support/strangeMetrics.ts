@@ -43,7 +43,9 @@ const values: ReadonlyArray<unknown> = [
   },
   "long".repeat(2_000)
 ]
-const amounts = [0, 1, -1, 0.1, 1e21, 1e-21, NaN, Infinity, -Infinity]
+const amounts: ReadonlyArray<unknown> = [0, 1, -1, 0.1, 1e21, 1e-21, NaN, Infinity, -Infinity, "1 2", undefined, {
+  a: 1
+}]
 
 /** Makes and updates `count` of them in the registry of the context. */
 export const strangeMetrics = (count: number, seed: number): Effect.Effect<void> =>
@@ -53,13 +55,13 @@ export const strangeMetrics = (count: number, seed: number): Effect.Effect<void>
     const text = () => Array.from({ length: Math.floor(next() * 5) }, () => pick(nasty)).join("")
     for (let made = 0; made < count; made++) {
       const name = text()
-      const description = next() < 0.5 ? text() : undefined
+      const description = pick<unknown>([text(), text(), undefined, 5, null]) as string | undefined
       // Callers without types give attributes of any type.
       const attributes = Object.fromEntries(
         Array.from({ length: Math.floor(next() * 4) }, () => [pick(labels), pick(values)])
       ) as Record<string, string>
       const options = { attributes, ...(description === undefined ? {} : { description }) }
-      const amount = pick(amounts)
+      const amount = pick(amounts) as number
       switch (Math.floor(next() * 6)) {
         case 0:
           yield* Metric.update(Metric.counter(name, options), amount)

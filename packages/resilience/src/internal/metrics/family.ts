@@ -65,6 +65,8 @@ export class Family<Series> {
     const choices = labels.map((label) => known[label] === undefined ? values[label] : [valueOf(known[label])])
     if (!choices.every((choice) => choice !== undefined)) return
     const each = (index: number, chosen: LabelValues): void => {
+      // Series that nobody has updated yet are not worth the place of one that somebody will.
+      if (this.size >= this.shape.limit) return
       if (index === labels.length) {
         this.at(chosen)
         return

@@ -69,6 +69,8 @@ export const resilience = {
     unit: "count",
     labels: ["name", "from", "to"],
     values: { from: circuitStates, to: circuitStates },
+    // 36 a breaker.
+    limit: 10_000,
     help: "Changes of a circuit's state",
     from: "Metrics.layer"
   },

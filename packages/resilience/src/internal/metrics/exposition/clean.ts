@@ -22,7 +22,8 @@ const cleanLabel = (label: string): string => {
 const cleanValue = (value: unknown): string =>
   text(value).slice(0, longestValue).toWellFormed().replaceAll("\0", "\uFFFD")
 
-const text = (value: unknown): string => {
+/** Callers without types may have given anything. */
+export const text = (value: unknown): string => {
   if (typeof value === "string") return value
   try {
     return String(value)

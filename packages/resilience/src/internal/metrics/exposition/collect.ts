@@ -7,7 +7,7 @@
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import type { CounterStateWithExemplar, HistogramStateWithExemplars } from "../series.ts"
-import { cleanLabels, cleanName } from "./clean.ts"
+import { cleanLabels, cleanName, text } from "./clean.ts"
 import { merge, type Value } from "./merge.ts"
 
 export interface CollectedFamily {
@@ -26,7 +26,7 @@ export const collect = (context: Context.Context<never>): ReadonlyArray<Collecte
       const { name, labels } = describe(metadata)
       for (const [series, value] of read(metadata, labels, context)) {
         const family = familyOf(families, taken, name, value.type)
-        family.help ??= metadata.description
+        if (metadata.description !== undefined) family.help ??= text(metadata.description)
         const other = family.series.get(series)
         family.series.set(series, other === undefined ? value : merge(other, value))
       }

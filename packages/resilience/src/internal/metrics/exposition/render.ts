@@ -79,5 +79,9 @@ const exemplar = (exemplar: Exemplar | undefined, format: Format): string => {
   return ` # {trace_id="${traceId}",span_id="${spanId}"} ${number(value)} ${(time / 1000).toFixed(3)}`
 }
 
-const number = (value: number | bigint): string =>
-  value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : `${value}`
+/** What is no number, because whoever stored it had no types, is `NaN`. */
+const number = (value: unknown): string => {
+  if (value === Infinity) return "+Inf"
+  if (value === -Infinity) return "-Inf"
+  return typeof value === "number" || typeof value === "bigint" ? `${value}` : "NaN"
+}
