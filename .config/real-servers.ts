@@ -12,7 +12,11 @@ import { join } from "node:path"
 import type { Reporter, TestModule } from "vitest/node"
 
 /** Program on `PATH` and its Debian package. */
-const programs = [{ program: "redis-server", package: "redis-server" }]
+const programs = [
+  { program: "redis-server", package: "redis-server" },
+  { program: "prometheus", package: "prometheus" },
+  { program: "promtool", package: "prometheus" }
+]
 
 const isMissing = ({ program }: { readonly program: string }) =>
   spawnSync("sh", ["-c", `command -v ${program}`]).status !== 0
@@ -50,7 +54,7 @@ const installMissing = () => {
     return
   }
   try {
-    install(programs.filter(isMissing).map(({ package: name }) => name))
+    install([...new Set(programs.filter(isMissing).map(({ package: name }) => name))])
   } finally {
     rmdirSync(lock)
   }

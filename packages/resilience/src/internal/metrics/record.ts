@@ -1,0 +1,210 @@
+/** What each signal does to the metrics. */
+import * as Duration from "effect/Duration"
+import type * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import type {
+  CircuitState,
+  ConcurrencyDecided,
+  ConcurrencyReleased,
+  HealthState,
+  Listener,
+  RetrySettled,
+  Signal
+} from "../../Signal.ts"
+import { Circuits } from "./circuits.ts"
+import type { LabelValues } from "./family.ts"
+import { counterOf, gaugeOf, histogramOf } from "./fromCatalogue.ts"
+import { addTo, type Instrument, observeIn, setTo } from "./instruments.ts"
+import type { HistogramSeries, NumberSeries } from "./series.ts"
+
+type AnyFiber = Fiber.Fiber<unknown, unknown>
+
+const count = (instrument: Instrument<NumberSeries>, fiber: AnyFiber, values: LabelValues): void =>
+  addTo(fiber, instrument.shape.name, instrument.seriesFor(fiber, values), 1)
+
+const set = (instrument: Instrument<NumberSeries>, fiber: AnyFiber, values: LabelValues, to: number): void =>
+  setTo(fiber, instrument.shape.name, instrument.seriesFor(fiber, values), to)
+
+const time = (
+  instrument: Instrument<HistogramSeries>,
+  fiber: AnyFiber,
+  values: LabelValues,
+  duration: Duration.Duration
+): void => observeIn(fiber, instrument.shape.name, instrument.seriesFor(fiber, values), Duration.toSeconds(duration))
+
+const instruments = () => ({
+  retryCalls: counterOf("resilience_retry_calls_total"),
+  retryAttempts: counterOf("resilience_retry_attempts_total"),
+  retryBackoff: histogramOf("resilience_retry_backoff_seconds"),
+  budgetExhausted: counterOf("resilience_retry_budget_exhausted_total"),
+  circuitState: gaugeOf("resilience_circuit_breaker_state"),
+  circuitTransitions: counterOf("resilience_circuit_breaker_transitions_total"),
+  circuitCalls: counterOf("resilience_circuit_breaker_calls_total"),
+  bulkheadActive: gaugeOf("resilience_bulkhead_active"),
+  bulkheadLimit: gaugeOf("resilience_bulkhead_limit"),
+  bulkheadQueue: gaugeOf("resilience_bulkhead_queue_depth"),
+  bulkheadWait: histogramOf("resilience_bulkhead_queue_wait_seconds"),
+  bulkheadRejected: counterOf("resilience_bulkhead_rejected_total"),
+  limit: gaugeOf("resilience_concurrency_limit"),
+  limitActive: gaugeOf("resilience_concurrency_limit_active"),
+  limitRejected: counterOf("resilience_concurrency_limit_rejected_total"),
+  shed: counterOf("load_shed_total"),
+  timeouts: counterOf("resilience_timeouts_total"),
+  decisions: counterOf("resilience_rate_limiter_decisions_total"),
+  fallbacks: counterOf("resilience_fallbacks_total"),
+  fallbackServed: counterOf("resilience_fallback_served_total"),
+  hedges: counterOf("resilience_hedges_total"),
+  hedgesRefused: counterOf("resilience_hedges_refused_total"),
+  cacheRequests: counterOf("cache_requests_total"),
+  letters: counterOf("dlq_messages_total"),
+  healthStatus: gaugeOf("health_check_status")
+})
+
+type Instruments = ReturnType<typeof instruments>
+
+/** A listener, and what has those series exist that can be named before anything happens. */
+export const recorder = (): {
+  readonly listen: Listener
+  readonly declareIn: (registry: Metric.MetricRegistry) => void
+} => {
+  const all = instruments()
+  const circuits = new Circuits()
+  const known = new Known()
+  return {
+    listen: (signal, fiber) => record(all, circuits, known, signal, fiber),
+    declareIn: (registry) => Object.values(all).forEach((instrument) => instrument.familyIn(registry))
+  }
+}
+
+/** Names that were seen, so that the quiet metrics of a policy exist from its first sign of life. */
+class Known {
+  private readonly names = new WeakMap<Metric.MetricRegistry, Set<string>>()
+
+  first(fiber: AnyFiber, name: string, instruments: ReadonlyArray<Instrument<NumberSeries>>): boolean {
+    const registry = fiber.getRef(Metric.MetricRegistry)
+    let names = this.names.get(registry)
+    if (names === undefined) this.names.set(registry, names = new Set())
+    const key = `${instruments[0]!.shape.name} ${name}`
+    if (names.has(key) || names.size >= 10_000) return false
+    names.add(key)
+    for (const instrument of instruments) instrument.familyIn(registry).declare({ name })
+    return true
+  }
+}
+
+const record = (all: Instruments, circuits: Circuits, known: Known, signal: Signal, fiber: AnyFiber): void => {
+  switch (signal._tag) {
+    case "RetryScheduled":
+      count(all.retryAttempts, fiber, { name: signal.name, reason: signal.failure.kind })
+      return time(all.retryBackoff, fiber, { name: signal.name }, signal.delay)
+    case "RetrySettled":
+      known.first(fiber, signal.name, [all.retryCalls])
+      return retrySettled(all, signal, fiber)
+    case "BudgetExhausted":
+      return count(all.budgetExhausted, fiber, { budget: signal.budget })
+    case "DeadlinePassed":
+      return count(all.timeouts, fiber, { scope: signal.scope })
+    case "CircuitTransition": {
+      const { from, key, name, to } = signal
+      firstOfBreaker(all, known, fiber, name)
+      count(all.circuitTransitions, fiber, { name, from, to })
+      return circuitIs(all, circuits, fiber, name, key, to)
+    }
+    case "CallPermitted":
+    case "CallRejected": {
+      const { key, name, state } = signal
+      if (firstOfBreaker(all, known, fiber, name)) circuitIs(all, circuits, fiber, name, key, state)
+      if (signal._tag === "CallPermitted") return
+      return count(all.circuitCalls, fiber, {
+        name: signal.name,
+        kind: signal.shadow ? "shadow_not_permitted" : "not_permitted"
+      })
+    }
+    case "CallSettled": {
+      const { name, outcome, slow } = signal
+      if (slow) count(all.circuitCalls, fiber, { name, kind: "slow" })
+      return count(all.circuitCalls, fiber, { name, kind: settledKinds[outcome] })
+    }
+    case "ConcurrencyDecided":
+    case "ConcurrencyReleased":
+      return concurrency(all, known, signal, fiber)
+    case "LimitDecided":
+      return count(all.decisions, fiber, { name: signal.policy, rule: signal.rule, decision: signal.decision })
+    case "FallbackServed": {
+      const { chain, degraded, reason, route } = signal
+      if (degraded) count(all.fallbacks, fiber, { chain, route, reason: reason ?? "none" })
+      return count(all.fallbackServed, fiber, { chain, route, degraded: `${degraded}` })
+    }
+    case "Hedged": {
+      const { launched, name, refused, winner } = signal
+      known.first(fiber, name, [all.hedges, all.hedgesRefused])
+      if (refused === true) count(all.hedgesRefused, fiber, { name })
+      if (launched === 0) return
+      return count(all.hedges, fiber, {
+        name,
+        winner: winner === undefined ? "none" : winner === 0 ? "primary" : "hedge"
+      })
+    }
+    case "CacheServed":
+      return count(all.cacheRequests, fiber, { cache: signal.cache, result: signal.result })
+    case "DeadLettered":
+      return count(all.letters, fiber, { queue: signal.queue, kind: signal.kind })
+    case "HealthChanged":
+      return set(all.healthStatus, fiber, { check: signal.check }, health[signal.to])
+  }
+}
+
+const settledKinds = { success: "successful", failure: "failed", ignored: "ignored" } as const
+
+const health: { readonly [State in HealthState]: number } = { Healthy: 1, Degraded: 0.5, Failed: 0, Unknown: 0 }
+
+const firstOfBreaker = (all: Instruments, known: Known, fiber: AnyFiber, name: string): boolean =>
+  known.first(fiber, name, [all.circuitCalls, all.circuitTransitions, all.circuitState])
+
+const circuitIs = (
+  all: Instruments,
+  circuits: Circuits,
+  fiber: AnyFiber,
+  name: string,
+  key: string,
+  state: CircuitState
+): void => {
+  for (const [each, circuitsInIt] of circuits.moved(name, key, state)) {
+    set(all.circuitState, fiber, { name, state: each }, circuitsInIt)
+  }
+}
+
+/** Interruption is no failure, and no success either. */
+const retrySettled = (all: Instruments, { attempts, name, outcome }: RetrySettled, fiber: AnyFiber): void => {
+  if (outcome === "interrupted") return
+  const result = outcome === "success" ? "successful" : "failed"
+  count(all.retryCalls, fiber, { name, kind: `${result}_${attempts > 1 ? "with" : "without"}_retry` })
+}
+
+const concurrency = (
+  all: Instruments,
+  known: Known,
+  signal: ConcurrencyDecided | ConcurrencyReleased,
+  fiber: AnyFiber
+): void => {
+  const { inFlight, limit, name, policy, queued } = signal
+  const rejected = signal._tag === "ConcurrencyDecided" && signal.decision === "rejected"
+  const reason = (rejected ? signal.reason : undefined) ?? "unknown"
+  switch (policy) {
+    case "bulkhead":
+      known.first(fiber, name, [all.bulkheadRejected])
+      set(all.bulkheadActive, fiber, { name }, inFlight)
+      set(all.bulkheadLimit, fiber, { name }, limit)
+      set(all.bulkheadQueue, fiber, { name }, queued)
+      if (rejected) return count(all.bulkheadRejected, fiber, { name, reason })
+      if (signal._tag === "ConcurrencyDecided") time(all.bulkheadWait, fiber, { name }, signal.waited)
+      return
+    case "concurrencyLimit":
+      set(all.limit, fiber, { name }, limit)
+      set(all.limitActive, fiber, { name }, inFlight)
+      if (rejected) count(all.limitRejected, fiber, { name, reason })
+      return
+    case "shedder":
+      if (rejected) count(all.shed, fiber, { reason })
+  }
+}
