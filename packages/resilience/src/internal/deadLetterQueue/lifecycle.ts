@@ -115,6 +115,8 @@ export const step = (
         ...changed(letter, now, { event: "Released", note: event.reason }),
         state: "Dead",
         reason: undefined,
+        // While it was closed, the same work may have died again: the key is the later letter's.
+        dedupeKey: isOpen(letter) ? letter.dedupeKey : undefined,
         attempts: { delivered: 0, interrupted: 0, crashed: 0 },
         round: letter.round + 1,
         selection: undefined

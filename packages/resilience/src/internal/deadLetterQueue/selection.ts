@@ -1,6 +1,6 @@
 /** Which letters are meant: filters, cursors, and selections that stay what they were. */
 import * as Duration from "effect/Duration"
-import * as Encoding from "effect/Encoding"
+import * as Base64Url from "effect/encoding/Base64Url"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Failure from "../../Failure.ts"
@@ -92,6 +92,8 @@ export const isDue = (letter: Letter, selection: Selection, now: number): boolea
   const wanted = selection.query.states ?? defaultStates
   // A worker that crashed left it Redriving; for everybody else it counts as Dead.
   if (!wanted.includes(letter.state === "Redriving" ? "Dead" : letter.state)) return false
+  // Only a new upcaster can help an undecodable one; those that used up their redrives are to be released first.
+  if (letter.state === "Quarantined" && letter.reason?._tag !== "Undecodable") return false
   return mine || letter.state === "Redriving" || letter.changedAt <= selection.at
 }
 
@@ -108,12 +110,12 @@ const prefix = "dlq1."
 
 /** Opaque to its holder: the place after which the next page starts. */
 export const encodeCursor = (order: "oldest" | "newest", seq: number): string =>
-  Encoding.encodeBase64Url(`${prefix}${order}.${seq}`)
+  Base64Url.encode(`${prefix}${order}.${seq}`)
 
 export const decodeCursor = (
   cursor: string
 ): { readonly order: "oldest" | "newest"; readonly after: number } | undefined => {
-  const text = Encoding.decodeBase64UrlString(cursor)
+  const text = Base64Url.decodeString(cursor)
   if (!Result.isSuccess(text)) return undefined
   const found = /^dlq1\.(oldest|newest)\.(\d{1,15})$/.exec(text.success)
   return found === null ? undefined : { order: found[1] as "oldest" | "newest", after: Number(found[2]) }

@@ -100,7 +100,8 @@ export type Inserted =
  *
  * - `insert`: adds a row and gives it the next `seq` of its queue.
  * - `replace`: puts a row in place of the one of the same id, if that still has version `expected`; `seq`, `queue` and
- *   `id` stay, the version becomes `expected + 1`. `false`: it has another version or is gone, nothing was written.
+ *   `id` stay, the version becomes `expected + 1`. `false`: it has another version or is gone, nothing was written. It may
+ *   give up the row's `dedupeKey`, it never brings another one.
  * - `remove`: deletes a row, if it still has version `expected`.
  *
  * Four read what was written, and `now` is the clock that all who share the store agree on, in milliseconds since the
@@ -128,7 +129,7 @@ export class DeadLetterStore extends Context.Service<DeadLetterStore, {
 }>()("effect-resilience/DeadLetterQueue/DeadLetterStore") {}
 
 /** Whether a row is asked for: what every store's own query language must agree with. */
-export const matches = (row: Omit<RowHead, "meta">, query: Query): boolean =>
+export const matches = (row: Omit<RowHead, "meta" | "queue">, query: Query): boolean =>
   (query.states?.includes(row.state) ?? true) &&
   (query.kinds?.includes(row.kind) ?? true) &&
   (query.fingerprints?.includes(row.fingerprint) ?? true) &&
