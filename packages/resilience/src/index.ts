@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Bulkhead from "./Bulkhead.ts"
+export * as DeadLetterQueue from "./DeadLetterQueue.ts"
 export * as Deadline from "./Deadline.ts"
 export * as Failure from "./Failure.ts"
 export * as Retry from "./Retry.ts"

@@ -34,7 +34,7 @@ export type Sealed = typeof Sealed.Type
  * **Example** (Letters that only this key opens)
  *
  * ```ts
- * import { Effect, Layer, Schema } from "effect"
+ * import { Effect, Layer, Result, Schema } from "effect"
  * import { Aead, SecureRandom } from "effect/crypto"
  * import { DeadLetterQueue } from "effect-resilience"
  *
@@ -43,12 +43,12 @@ export type Sealed = typeof Sealed.Type
  *   const encrypt = yield* DeadLetterQueue.encryption({ keys: { "2026-01": key }, current: "2026-01" })
  *   const queue = yield* DeadLetterQueue.make({ name: "mail", schema: Schema.String, encrypt })
  *   const id = yield* queue.offer("dear reader", { error: new Error("no route") })
- *   return (yield* queue.read(id)).payload
+ *   return (yield* queue.get(id)).payload
  * })
  * const crypto = Aead.layerWebCrypto.pipe(Layer.provideMerge(SecureRandom.layerWebCrypto))
  * await Effect.runPromise(
  *   Effect.scoped(program).pipe(Effect.provide([crypto, DeadLetterQueue.layerStoreMemory]))
- * ) // => "dear reader"
+ * ) // => Result.succeed("dear reader")
  * ```
  *
  * Throws a `RangeError` when `current` is not among `keys`.

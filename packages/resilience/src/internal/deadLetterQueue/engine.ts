@@ -53,7 +53,10 @@ export const change = <A, E = never, R = never>(
 
 /** Puts a row whose record cannot be read where its letter is: in quarantine, every byte as it was. */
 export const setAside = <A>(engine: Engine<A>, head: RowHead): Effect.Effect<boolean, DeadLetterStoreError> =>
-  Effect.flatMap(engine.store.get(engine.name, head.id), (row: Row | undefined) =>
-    row === undefined || row.version !== head.version
-      ? Effect.succeed(false)
-      : engine.store.replace({ ...row, state: "Quarantined" }, row.version))
+  Effect.flatMap(
+    engine.store.get(engine.name, head.id),
+    (row: Row | undefined) =>
+      row === undefined || row.version !== head.version
+        ? Effect.succeed(false)
+        : engine.store.replace({ ...row, state: "Quarantined" }, row.version)
+  )

@@ -146,3 +146,23 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>("effect-resilience/
     return { kind: "Transient", scope: "request", code: "LeaseLost", message: this.message }
   }
 }
+
+/**
+ * A cursor that no `list` gave out.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CursorInvalid
+  extends Schema.TaggedError<CursorInvalid>("effect-resilience/CursorInvalid")("CursorInvalid", {
+    cursor: Schema.String
+  })
+{
+  override get message(): string {
+    return "The cursor is not one that list gave out"
+  }
+
+  [Failure.symbol](): Failure.Info {
+    return { kind: "Permanent", scope: "request", code: "CursorInvalid", message: this.message }
+  }
+}

@@ -114,7 +114,10 @@ export const redrive = <A, E, R>(
   engine: Engine<A>,
   selected: Selected,
   destination: Handler<A, E, R> | Destination<A, E, R>,
-  options: RedriveOptions & { readonly when?: Effect.Effect<boolean, never, R> | undefined; readonly pace?: Effect.Effect<void> } = {}
+  options: RedriveOptions & {
+    readonly when?: Effect.Effect<boolean, never, R> | undefined
+    readonly pace?: Effect.Effect<void>
+  } = {}
 ): Stream.Stream<Progress, DeadLetterStoreError, R> => {
   const concurrency = positiveInteger("concurrency", options.concurrency ?? 1)
   const pace = options.pace ?? Pacer.make(options.rate)
@@ -124,7 +127,13 @@ export const redrive = <A, E, R>(
   const dryRun = options.dryRun === true
   return Stream.unwrap(Effect.map(frozen(engine, selected), (target) => {
     const selection = isIds(target) ? undefined : target
-    const one = (row: RowHead | string): Effect.Effect<Omit<Done, "letter"> & { readonly letter: Letter | undefined } | undefined, DeadLetterStoreError, R> => {
+    const one = (
+      row: RowHead | string
+    ): Effect.Effect<
+      Omit<Done, "letter"> & { readonly letter: Letter | undefined } | undefined,
+      DeadLetterStoreError,
+      R
+    > => {
       const id = typeof row === "string" ? row : row.id
       return Effect.gen(function*() {
         const head = typeof row === "string" ? yield* engine.store.get(engine.name, row) : row

@@ -19,9 +19,9 @@ export interface Retention {
   readonly size?: number | undefined
   /**
    * Called before a letter is evicted, for example to archive it elsewhere. Where it fails the letter stays, and the
-   * failure is logged.
+   * failure is logged. Where several processes share the store it may be called more than once for a letter.
    */
-  readonly onEvict?: ((letter: Letter, cause: EvictionCause) => Effect.Effect<unknown, unknown>) | undefined
+  readonly onEvict?: ((evicted: Evicted) => Effect.Effect<unknown, unknown>) | undefined
   /** When ages are looked at, beside each offer. Default: every minute. */
   readonly schedule?: Schedule.Schedule<unknown> | undefined
 }
@@ -33,6 +33,19 @@ export interface Retention {
  * @since 0.1.0
  */
 export type EvictionCause = "age" | "size"
+
+/**
+ * A letter that has to go.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Evicted {
+  readonly letter: Letter
+  readonly cause: EvictionCause
+  /** All of it, as `export` would write it: `import` brings it back. */
+  readonly line: string
+}
 
 export interface Limits {
   readonly ageMillis: number | undefined

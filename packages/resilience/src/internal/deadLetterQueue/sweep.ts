@@ -5,6 +5,7 @@ import * as Signal from "../../Signal.ts"
 import { change, type Engine } from "./engine.ts"
 import type { DeadLetterStoreError } from "./errors.ts"
 import { isLeased } from "./lifecycle.ts"
+import { toLine } from "./line.ts"
 import { fromRow } from "./record.ts"
 import { type EvictionCause, tooMany, tooOld } from "./retention.ts"
 import type { Query, RowHead } from "./store.ts"
@@ -17,8 +18,11 @@ export const sweep = <A>(engine: Engine<A>): Effect.Effect<void, DeadLetterStore
 
 const rescueAll = Effect.fnUntraced(function*<A>(engine: Engine<A>) {
   const now = yield* engine.store.now
-  yield* eachRow(engine, { states: ["Redriving"] }, (row) =>
-    isLeased(fromRow(row), now) ? Effect.void : change(engine, row.id, { _tag: "Rescue" }))
+  yield* eachRow(
+    engine,
+    { states: ["Redriving"] },
+    (row) => isLeased(fromRow(row), now) ? Effect.void : change(engine, row.id, { _tag: "Rescue" })
+  )
 })
 
 const sweepAge = Effect.fnUntraced(function*<A>(engine: Engine<A>) {
@@ -60,7 +64,9 @@ const evict = <A>(
     const { name, retention, store } = engine
     const letter = fromRow(row)
     if (retention?.onEvict !== undefined) {
-      const told = yield* Effect.exit(retention.onEvict(letter, cause))
+      const whole = yield* store.get(name, row.id)
+      if (whole === undefined) return false
+      const told = yield* Effect.exit(retention.onEvict({ letter, cause, line: toLine(whole) }))
       if (Exit.isFailure(told)) {
         yield* Effect.logError(`A letter of "${name}" is kept beyond its time: onEvict failed`, told.cause)
         return false
