@@ -26,25 +26,32 @@ export interface Engine<A> {
 
 export type Change =
   | { readonly _tag: "Changed"; readonly before: Letter; readonly letter: Letter; readonly body: string }
-  | { readonly _tag: "Refused"; readonly letter: Letter; readonly reason: Refusal }
+  | { readonly _tag: "Refused"; readonly letter: Letter; readonly reason: Refusal | "NotWanted" }
   | { readonly _tag: "Gone" }
 
-/** `rewrite` gives a new body, from the old one. */
+/** Does it to the letter as it is then, or says why not. */
 export const change = <A, E = never, R = never>(
   engine: Engine<A>,
   id: string,
   event: Event,
-  rewrite?: (letter: Letter, body: string) => Effect.Effect<string, E, R>
+  options?: {
+    readonly isWanted?: ((letter: Letter, now: number) => boolean) | undefined
+    /** A new body, from the old one. */
+    readonly rewrite?: ((letter: Letter, body: string) => Effect.Effect<string, E, R>) | undefined
+  }
 ): Effect.Effect<Change, DeadLetterStoreError | E, R> => {
   const { limits, name, store } = engine
   const attempt: Effect.Effect<Change, DeadLetterStoreError | E, R> = Effect.gen(function*() {
     const row = yield* store.get(name, id)
     if (row === undefined) return { _tag: "Gone" }
     const before = fromRow(row)
-    const next = step(before, event, yield* store.now, limits)
+    const now = yield* store.now
+    const next = options?.isWanted?.(before, now) === false
+      ? Result.fail("NotWanted" as const)
+      : step(before, event, now, limits)
     if (Result.isFailure(next)) return { _tag: "Refused", letter: before, reason: next.failure }
     const letter = next.success
-    const body = rewrite === undefined ? row.body : yield* rewrite(before, row.body)
+    const body = options?.rewrite === undefined ? row.body : yield* options.rewrite(before, row.body)
     const written = yield* store.replace({ ...toRow(letter), version: row.version, body }, row.version)
     return written ? { _tag: "Changed", before, letter, body } : yield* attempt
   })

@@ -8,8 +8,8 @@ export const fingerprint = (failure: Failure.Info): string =>
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi
 /** A word with a digit in it is an id, a number, a port, a time: `user-17`, `0x1f`, `1.5e3`, `:5432`. */
 const withDigit = /[\p{L}\p{N}_]*\p{N}[\p{L}\p{N}_]*(?:[-.:+][\p{L}\p{N}_]*\p{N}[\p{L}\p{N}_]*)*/gu
-/** Ids that happen to have no digit: long, and of mixed case. */
-const opaque = /\b(?=[A-Za-z_-]*[a-z][A-Za-z_-]*[A-Z])(?=[A-Za-z_-]*[A-Z]{2})[A-Za-z_-]{20,}\b/g
+/** Ids that happen to have no digit: long, and with more capitals than a name has. */
+const opaque = /\b(?=(?:[a-z_-]*[A-Z]){6})(?=[A-Z_-]*[a-z])[A-Za-z_-]{20,}\b/g
 /** A message is cut before it is looked at, so that a huge one costs little. */
 const maxLength = 500
 

@@ -47,7 +47,7 @@ export const edit = <A>(
   Effect.gen(function*() {
     const { codec, name } = engine
     const event: Event = { _tag: "Edit", payloadVersion: codec.version }
-    const result = yield* change(engine, id, event, (letter, body) =>
+    const rewrite = (letter: Letter, body: string) =>
       Effect.gen(function*() {
         const contents = yield* codec.read(id, body)
         const payload = codec.decode(contents.raw, letter.payloadVersion)
@@ -56,7 +56,8 @@ export const edit = <A>(
         }
         const raw = yield* codec.encode(f(payload.success))
         return yield* codec.write(id, { ...contents, raw })
-      }))
+      })
+    const result = yield* change(engine, id, event, { rewrite })
     if (result._tag === "Gone") return yield* new LetterNotFound({ queue: name, id })
     if (result._tag === "Changed") return result.letter
     return yield* new LetterRefused({

@@ -110,73 +110,77 @@ export const frozen = <A>(
     ? Effect.succeed(selected)
     : select(engine, selected)
 
-export const redrive = <A, E, R>(
+/** What a redrive asks before each letter, beside what everybody may ask of it. */
+interface Pacing<R> {
+  readonly pace?: Effect.Effect<void> | undefined
+  /** `false` ends the redrive. */
+  readonly when?: Effect.Effect<boolean, never, R> | undefined
+}
+
+export const redrive = <A, E, R, R2 = never>(
   engine: Engine<A>,
   selected: Selected,
   destination: Handler<A, E, R> | Destination<A, E, R>,
-  options: RedriveOptions & {
-    readonly when?: Effect.Effect<boolean, never, R> | undefined
-    readonly pace?: Effect.Effect<void>
-  } = {}
-): Stream.Stream<Progress, DeadLetterStoreError, R> => {
+  options: RedriveOptions & Pacing<R2> = {}
+): Stream.Stream<Progress, DeadLetterStoreError, R | R2> => {
   const concurrency = positiveInteger("concurrency", options.concurrency ?? 1)
   const pace = options.pace ?? Pacer.make(options.rate)
   const handler: Handler<A, E, R> = typeof destination === "function"
     ? destination
     : (payload, { idempotencyKey }) => destination.offer(payload, { id: idempotencyKey })
   const dryRun = options.dryRun === true
-  return Stream.unwrap(Effect.map(frozen(engine, selected), (target) => {
-    const selection = isIds(target) ? undefined : target
-    const one = (
-      row: RowHead | string
-    ): Effect.Effect<
-      Omit<Done, "letter"> & { readonly letter: Letter | undefined } | undefined,
-      DeadLetterStoreError,
-      R
-    > => {
-      const id = typeof row === "string" ? row : row.id
-      return Effect.gen(function*() {
-        const head = typeof row === "string" ? yield* engine.store.get(engine.name, row) : row
-        if (head === undefined) return { outcome: "skipped", letter: undefined }
-        const letter = fromRow(head)
-        if (isStale(head, letter)) {
-          if (!dryRun) yield* setAside(engine, head)
-          return { outcome: "quarantined", letter }
-        }
-        const now = yield* engine.store.now
-        if (selection !== undefined && !isDue(letter, selection, now)) return undefined
-        if (dryRun) return { outcome: yield* forecast(engine, letter, now), letter }
-        yield* pace
-        return (yield* work(engine, id, selection?.id, handler, options.atomically)) ??
-          { outcome: "skipped", letter: undefined }
-      })
-    }
-    const rows: Stream.Stream<RowHead | string, DeadLetterStoreError> = selection === undefined
-      ? Stream.fromIterable(target as ReadonlyArray<string>)
-      : pages(engine, selection)
-    const { when } = options
+  const may = options.when ?? Effect.succeed(true)
+
+  return Stream.unwrap(Effect.gen(function*() {
+    const target = yield* frozen(engine, selected)
+    const [selection, rows, total] = "query" in target
+      ? [target, pages(engine, target), yield* howMany(engine, target)] as const
+      : [undefined, Stream.mapEffect(Stream.fromIterable(target), (id) => rowOf(engine, id)), target.length] as const
+    const isWanted = (letter: Letter, now: number) => selection === undefined || isDue(letter, selection, now)
+
+    const one = Effect.fnUntraced(function*(row: RowHead | string): Effect.fn.Return<Came, DeadLetterStoreError, R | R2> {
+      if (typeof row === "string") return { id: row, outcome: "skipped", letter: undefined }
+      const { id } = row
+      const letter = fromRow(row)
+      if (isStale(row, letter)) {
+        if (!dryRun) yield* setAside(engine, row)
+        return { id, outcome: "quarantined", letter }
+      }
+      const now = yield* engine.store.now
+      if (!isWanted(letter, now)) return { id, outcome: "notWanted" }
+      if (dryRun) return { id, outcome: yield* forecast(engine, letter, now), letter }
+      yield* pace
+      if (!(yield* may)) return { id, outcome: "paused" }
+      const done = yield* work(engine, id, { selection: selection?.id, isWanted }, handler, options.atomically)
+      return done === undefined ? { id, outcome: "skipped", letter: undefined } : { ...done, id }
+    })
+
     const counts = { ...noCounts }
     let done = 0
-    return Stream.unwrap(Effect.map(
-      selection === undefined
-        ? Effect.succeed((target as ReadonlyArray<string>).length)
-        : engine.store.count(engine.name, { ...selection.query, states: selection.query.states ?? defaultStates }),
-      (total) =>
-        (when === undefined ? rows : Stream.takeWhileEffect(rows, () => when)).pipe(
-          Stream.mapEffect(
-            (row) => Effect.map(one(row), (came) => [typeof row === "string" ? row : row.id, came] as const),
-            { concurrency, unordered: true }
-          ),
-          Stream.filter((entry): entry is readonly [string, NonNullable<(typeof entry)[1]>] => entry[1] !== undefined),
-          Stream.map(([id, came]): Progress => {
-            counts[came.outcome]++
-            done++
-            return { ...came, id, dryRun, counts: { ...counts }, done, total: Math.max(total, done), selection }
-          })
-        )
-    ))
+    return rows.pipe(
+      Stream.mapEffect(one, { concurrency, unordered: true }),
+      Stream.takeWhile((came) => came.outcome !== "paused"),
+      Stream.filter(isTold),
+      Stream.map((came): Progress => {
+        counts[came.outcome]++
+        done++
+        return { ...came, dryRun, counts: { ...counts }, done, total: Math.max(total, done), selection }
+      })
+    )
   }))
 }
+
+type Told = Omit<Done, "letter"> & { readonly id: string; readonly letter: Letter | undefined }
+type Came = Told | { readonly id: string; readonly outcome: "paused" | "notWanted" }
+
+const isTold = (came: Came): came is Told => came.outcome !== "paused" && came.outcome !== "notWanted"
+
+/** The row, or the id of one that is not there. */
+const rowOf = <A>(engine: Engine<A>, id: string): Effect.Effect<RowHead | string, DeadLetterStoreError> =>
+  Effect.map(engine.store.get(engine.name, id), (row) => row ?? id)
+
+const howMany = <A>(engine: Engine<A>, { query }: Selection): Effect.Effect<number, DeadLetterStoreError> =>
+  engine.store.count(engine.name, { ...query, states: query.states ?? defaultStates })
 
 const noCounts: { [O in Outcome]: number } = {
   redriven: 0,
@@ -189,7 +193,7 @@ const noCounts: { [O in Outcome]: number } = {
   due: 0
 }
 
-const pages = <A>(engine: Engine<A>, selection: Selection): Stream.Stream<RowHead, DeadLetterStoreError> =>
+const pages = <A>(engine: Engine<A>, selection: Selection): Stream.Stream<RowHead | string, DeadLetterStoreError> =>
   Stream.paginate(0, (after) =>
     Effect.map(
       engine.store.page(engine.name, forRedrive(selection.query), { order: "oldest", after, limit: pageSize }),
@@ -238,7 +242,7 @@ export const autoRedrive = <A, E, R, R2, R3>(
   // One pace for all rounds: the rate holds across their borders, too.
   const pace = Pacer.make(options.rate)
   const round = Stream.runDrain(
-    redrive<A, E, R | R3>(engine, options.filter ?? {}, options.handler, {
+    redrive(engine, options.filter ?? {}, options.handler, {
       concurrency: options.concurrency,
       atomically: options.atomically,
       when: options.when,

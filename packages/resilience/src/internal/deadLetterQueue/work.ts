@@ -50,7 +50,7 @@ export type Atomically = <X, E, R>(self: Effect.Effect<X, E, R>) => Effect.Effec
  * - `quarantined`: it cannot be decoded, or its record is corrupt; no handler saw it
  * - `givenBack`: it could not be handed over (its key is missing, its success could not be stored); nothing is charged
  * - `leaseLost`: the worker took longer than its lease and could not renew it
- * - `taken`: another worker has it
+ * - `taken`: another worker has it, or had it meanwhile
  * - `skipped`: it is in no state to be redriven, or gone
  * - `due`: what a dry run says of a letter that would be handed over
  *
@@ -70,7 +70,11 @@ export interface Done {
 export const work = <A, E, R>(
   engine: Engine<A>,
   id: string,
-  selection: string | undefined,
+  { isWanted, selection }: {
+    readonly selection: string | undefined
+    /** Asked of the letter as it is when it is claimed: since it was listed, another may have redriven it. */
+    readonly isWanted: (letter: Letter, now: number) => boolean
+  },
   handler: Handler<A, E, R>,
   atomically: Atomically | undefined
 ): Effect.Effect<Done | undefined, DeadLetterStoreError, R> =>
@@ -78,10 +82,10 @@ export const work = <A, E, R>(
     Effect.gen(function*(): Effect.fn.Return<Done | undefined, DeadLetterStoreError, R> {
       const { leaseMillis, owner } = engine
       const claimedAt = yield* monotonic
-      const claimed = yield* restore(change(engine, id, { _tag: "Claim", owner, leaseMillis, selection }))
+      const claimed = yield* restore(change(engine, id, { _tag: "Claim", owner, leaseMillis, selection }, { isWanted }))
       if (claimed._tag === "Gone") return undefined
       if (claimed._tag === "Refused") {
-        return { outcome: claimed.reason === "Leased" ? "taken" : "skipped", letter: claimed.letter }
+        return { outcome: claimed.reason === "WrongState" ? "skipped" : "taken", letter: claimed.letter }
       }
       const { body, letter } = claimed
       // Its crashes had used up what it had: claiming it only wrote that down.
