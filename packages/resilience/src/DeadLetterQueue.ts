@@ -135,6 +135,7 @@ export {
   type RowHead
 } from "./internal/deadLetterQueue/store.ts"
 export { layerStoreMemory } from "./internal/deadLetterQueue/storeMemory.ts"
+export { layerStoreSql, type SqlStoreOptions } from "./internal/deadLetterQueue/storeSql.ts"
 export type { ImportReport } from "./internal/deadLetterQueue/transfer.ts"
 export type { Atomically, Outcome, RedriveContext } from "./internal/deadLetterQueue/work.ts"
 

@@ -44,7 +44,10 @@ describe("redriving", () => {
       const queue = yield* orders()
       const id = yield* queue.offer({ order: 1 }, { error: "down", headers: { tenant: "t1" } })
       const seen: Array<unknown> = []
-      const handler: Parameters<typeof queue.redrive<string, never>>[1] = (payload, { attempt, headers, idempotencyKey }) => {
+      const handler: Parameters<typeof queue.redrive<string, never>>[1] = (
+        payload,
+        { attempt, headers, idempotencyKey }
+      ) => {
         seen.push([payload, headers, attempt, idempotencyKey])
         return attempt < 3 ? Effect.fail("down") : Effect.void
       }
@@ -131,7 +134,9 @@ describe("redriving", () => {
           if (order % 3 === 0) return yield* Effect.fail("no")
         })
       for (let i = 0; i < 40; i++) {
-        const fiber = yield* Effect.forkChild(drain(queue.redrive(i === 0 ? selection : sent, handler, { concurrency: 10 })))
+        const fiber = yield* Effect.forkChild(
+          drain(queue.redrive(i === 0 ? selection : sent, handler, { concurrency: 10 }))
+        )
         yield* TestClock.adjust(`${900 + i * 100} millis`)
         yield* Fiber.interrupt(fiber)
         if (i === 0) yield* offerMany(queue, 5)
@@ -254,7 +259,10 @@ describe("leases", () => {
       const [id = ""] = yield* offerMany(queue, 1)
       const interruptedAt = yield* Ref.make(-1)
       const never = () =>
-        Effect.onInterrupt(Effect.never, () => Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(interruptedAt, now)))
+        Effect.onInterrupt(
+          Effect.never,
+          () => Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(interruptedAt, now))
+        )
       const fiber = yield* Effect.forkChild(Stream.runCollect(queue.redrive([id], never)))
       yield* TestClock.adjust("15 seconds")
       broken.add("replace")
@@ -284,7 +292,10 @@ describe("leases", () => {
         Effect.provideService(DeadLetterQueue.DeadLetterStore, {
           ...store,
           // Renewals never arrive.
-          replace: (row, expected) => row.meta.includes(`"expiresAt":30000`) || row.state !== "Redriving" ? store.replace(row, expected) : Effect.never
+          replace: (row, expected) =>
+            row.meta.includes(`"expiresAt":30000`) || row.state !== "Redriving"
+              ? store.replace(row, expected)
+              : Effect.never
         })
       )
       const fiber = yield* Effect.forkChild(Stream.runCollect(frozen.redrive([id], stubborn)))
@@ -340,7 +351,10 @@ describe("leases", () => {
       assert.deepInclude(yield* queue.get(a), { state: "Dead", attempts: { delivered: 1, interrupted: 2, crashed: 0 } })
       yield* interrupt(a)
       assert.deepStrictEqual(seen, [1, 2, 3, 4])
-      assert.deepInclude(yield* queue.get(a), { state: "Quarantined", reason: { _tag: "MaxRedrives", budget: "interrupted" } })
+      assert.deepInclude(yield* queue.get(a), {
+        state: "Quarantined",
+        reason: { _tag: "MaxRedrives", budget: "interrupted" }
+      })
     }).pipe(test))
 
   it.effect("DL-5 a letter whose workers crash is quarantined when that budget is used up", () =>
@@ -355,7 +369,10 @@ describe("leases", () => {
           Effect.provideService(DeadLetterQueue.DeadLetterStore, {
             ...store,
             replace: (row, expected) =>
-              Effect.flatMap(Ref.getAndUpdate(claims, (n) => n + 1), (n) => n === 0 ? store.replace(row, expected) : Effect.never)
+              Effect.flatMap(
+                Ref.getAndUpdate(claims, (n) => n + 1),
+                (n) => n === 0 ? store.replace(row, expected) : Effect.never
+              )
           })
         )
         yield* Effect.forkDetach(drain(doomed.redrive([id], () => Effect.never)))
@@ -363,7 +380,10 @@ describe("leases", () => {
       })
       yield* leave
       yield* queue.sweep
-      assert.deepInclude(yield* queue.get(id), { state: "Dead", attempts: { delivered: 0, interrupted: 0, crashed: 1 } })
+      assert.deepInclude(yield* queue.get(id), {
+        state: "Dead",
+        attempts: { delivered: 0, interrupted: 0, crashed: 1 }
+      })
       yield* leave
       // Nobody swept: the redrive itself finds the lease ended.
       assert.deepStrictEqual(yield* outcomes(queue.redrive({}, () => Effect.void)), ["quarantined"])
@@ -495,10 +515,14 @@ describe("traces and signals", () => {
       const origin = yield* Effect.flatMap(Effect.currentSpan, (span) =>
         Effect.as(queue.offer({ order: 1 }, { error: "down" }), span)).pipe(Effect.withSpan("original"))
       const spans: Array<Tracer.Span> = []
-      yield* drain(queue.redrive({}, () => Effect.map(Effect.currentSpan, (span) => spans.push(span))))
+      yield* drain(queue.redrive({}, () =>
+        Effect.map(Effect.currentSpan, (span) => spans.push(span))))
       const [span] = spans
       assert.strictEqual(span?.name, "DeadLetterQueue.redrive")
-      assert.deepStrictEqual(span?.links.map(({ span }) => [span.traceId, span.spanId]), [[origin.traceId, origin.spanId]])
+      assert.deepStrictEqual(span?.links.map(({ span }) => [span.traceId, span.spanId]), [[
+        origin.traceId,
+        origin.spanId
+      ]])
       assert.strictEqual(span?.attributes.get("dead_letter.attempt"), 1)
     }).pipe(test))
 

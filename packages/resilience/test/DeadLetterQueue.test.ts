@@ -21,7 +21,13 @@ const test = Effect.provide(DeadLetterQueue.layerStoreMemory)
 
 class Rejected extends Schema.TaggedError<Rejected>()("Rejected", { why: Schema.String }) {
   [Failure.symbol](): Failure.Info {
-    return { kind: "Overloaded", scope: "dependency", code: "Rejected", message: this.why, retryAfter: Duration.seconds(7) }
+    return {
+      kind: "Overloaded",
+      scope: "dependency",
+      code: "Rejected",
+      message: this.why,
+      retryAfter: Duration.seconds(7)
+    }
   }
 }
 
@@ -192,9 +198,12 @@ describe("deadLetterOnFailure", () => {
       const consume = <A, E>(run: (order: { readonly order: number }) => Effect.Effect<A, E>) =>
         Effect.exit(Effect.tap(run({ order: 1 }), () => Effect.sync(() => acknowledged.push(1))))
       const exit = yield* consume(queue.deadLetterOnFailure(failing(9, [])))
-      assert.isTrue(Exit.isFailure(exit) && exit.cause.reasons.some((reason) =>
-        Cause.isFailReason(reason) && reason.error._tag === "DeadLetterStoreError"
-      ))
+      assert.isTrue(
+        Exit.isFailure(exit) &&
+          exit.cause.reasons.some((reason) =>
+            Cause.isFailReason(reason) && reason.error._tag === "DeadLetterStoreError"
+          )
+      )
       const both = yield* consume(queue.deadLetterOnFailure(failing(9, []), { then: "fail" }))
       assert.sameMembers(
         Exit.isFailure(both) ? both.cause.reasons.filter(Cause.isFailReason).map(({ error }) => error._tag) : [],
@@ -303,9 +312,10 @@ describe("operating", () => {
       const letter = yield* queue.edit(id, ({ order }) => ({ order: order * 10 }))
       assert.strictEqual(letter.history.at(-1)?.event, "Edited")
       assert.deepStrictEqual((yield* queue.get(id)).payload, Result.succeed({ order: 10 }))
-      const handler = () => Effect.map(Effect.flip(queue.edit(id, (order) => order)), (error) => {
-        assert.deepInclude(error, { _tag: "LetterRefused", reason: "Leased" })
-      })
+      const handler = () =>
+        Effect.map(Effect.flip(queue.edit(id, (order) => order)), (error) => {
+          assert.deepInclude(error, { _tag: "LetterRefused", reason: "Leased" })
+        })
       assert.deepStrictEqual(yield* outcomes(queue.redrive([id], handler)), ["redriven"])
     }).pipe(test))
 

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as DeadLetterStoreSuite from "./DeadLetterStoreSuite.ts"
 export * as PostgresServer from "./PostgresServer.ts"
 export * as RealServer from "./RealServer.ts"
 export * as RedisServer from "./RedisServer.ts"

@@ -138,22 +138,24 @@ export const redrive = <A, E, R, R2 = never>(
       : [undefined, Stream.mapEffect(Stream.fromIterable(target), (id) => rowOf(engine, id)), target.length] as const
     const isWanted = (letter: Letter, now: number) => selection === undefined || isDue(letter, selection, now)
 
-    const one = Effect.fnUntraced(function*(row: RowHead | string): Effect.fn.Return<Came, DeadLetterStoreError, R | R2> {
-      if (typeof row === "string") return { id: row, outcome: "skipped", letter: undefined }
-      const { id } = row
-      const letter = fromRow(row)
-      if (isStale(row, letter)) {
-        if (!dryRun) yield* setAside(engine, row)
-        return { id, outcome: "quarantined", letter }
+    const one = Effect.fnUntraced(
+      function*(row: RowHead | string): Effect.fn.Return<Came, DeadLetterStoreError, R | R2> {
+        if (typeof row === "string") return { id: row, outcome: "skipped", letter: undefined }
+        const { id } = row
+        const letter = fromRow(row)
+        if (isStale(row, letter)) {
+          if (!dryRun) yield* setAside(engine, row)
+          return { id, outcome: "quarantined", letter }
+        }
+        const now = yield* engine.store.now
+        if (!isWanted(letter, now)) return { id, outcome: "notWanted" }
+        if (dryRun) return { id, outcome: yield* forecast(engine, letter, now), letter }
+        yield* pace
+        if (!(yield* may)) return { id, outcome: "paused" }
+        const done = yield* work(engine, id, { selection: selection?.id, isWanted }, handler, options.atomically)
+        return done === undefined ? { id, outcome: "skipped", letter: undefined } : { ...done, id }
       }
-      const now = yield* engine.store.now
-      if (!isWanted(letter, now)) return { id, outcome: "notWanted" }
-      if (dryRun) return { id, outcome: yield* forecast(engine, letter, now), letter }
-      yield* pace
-      if (!(yield* may)) return { id, outcome: "paused" }
-      const done = yield* work(engine, id, { selection: selection?.id, isWanted }, handler, options.atomically)
-      return done === undefined ? { id, outcome: "skipped", letter: undefined } : { ...done, id }
-    })
+    )
 
     const counts = { ...noCounts }
     let done = 0
