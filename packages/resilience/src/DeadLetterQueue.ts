@@ -134,7 +134,9 @@ export {
   type Row,
   type RowHead
 } from "./internal/deadLetterQueue/store.ts"
+export { type FileStoreOptions, layerStoreFile } from "./internal/deadLetterQueue/storeFile.ts"
 export { layerStoreMemory } from "./internal/deadLetterQueue/storeMemory.ts"
+export { layerStoreRedis, type RedisStoreOptions } from "./internal/deadLetterQueue/storeRedis.ts"
 export { layerStoreSql, type SqlStoreOptions } from "./internal/deadLetterQueue/storeSql.ts"
 export type { ImportReport } from "./internal/deadLetterQueue/transfer.ts"
 export type { Atomically, Outcome, RedriveContext } from "./internal/deadLetterQueue/work.ts"

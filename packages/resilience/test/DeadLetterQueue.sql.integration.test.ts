@@ -130,6 +130,8 @@ describe("the SQL store", () => {
         const [id = ""] = yield* offerMany(queue, 1)
         yield* queue.archive([id])
         yield* offerMany(queue, 1)
+        // The archived ones are in nobody's way only if nobody reads them: there is nothing in them to be read.
+        yield* sql`UPDATE dead_letter_letters SET meta = '', body = '' WHERE state = 'Archived'`
         const copy = (from: string, offset: number, n: number) =>
           sql`WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < ${n})
           INSERT INTO dead_letter_letters
