@@ -5,6 +5,19 @@ import type * as Failure from "../../Failure.ts"
 export const fingerprint = (failure: Failure.Info): string =>
   hash(`${failure.kind}\n${failure.code ?? ""}\n${template(failure.message)}`)
 
+const maxKeyLength = 400
+
+/**
+ * A dedupe key as stores keep it: short enough for every index, of characters that every store takes. Keys that are short
+ * stay readable.
+ */
+export const storedKey = (key: string): string => {
+  const plain = JSON.stringify(key).slice(1, -1)
+  if (plain.length <= maxKeyLength) return plain
+  const backwards = [...plain].toReversed().join("")
+  return `${plain.slice(0, maxKeyLength - 34)} ${hash(plain)} ${hash(backwards)}`
+}
+
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi
 /** A word with a digit in it is an id, a number, a port, a time: `user-17`, `0x1f`, `1.5e3`, `:5432`. */
 const withDigit = /[\p{L}\p{N}_]*\p{N}[\p{L}\p{N}_]*(?:[-.:+][\p{L}\p{N}_]*\p{N}[\p{L}\p{N}_]*)*/gu

@@ -2,7 +2,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Failure from "../../Failure.ts"
-import { fingerprint } from "./fingerprint.ts"
+import { fingerprint, storedKey } from "./fingerprint.ts"
 import type { Letter } from "./letter.ts"
 import { isOpen } from "./lifecycle.ts"
 import type { Row, RowHead } from "./store.ts"
@@ -99,7 +99,7 @@ export const toRow = (letter: Letter): Omit<RowHead, "version"> => ({
   kind: letter.failure.kind,
   fingerprint: letter.fingerprint,
   failedAt: letter.failedAt,
-  dedupeKey: isOpen(letter) ? letter.dedupeKey : undefined,
+  dedupeKey: isOpen(letter) && letter.dedupeKey !== undefined ? storedKey(letter.dedupeKey) : undefined,
   meta: encodeMeta(withoutUndefined(letter))
 })
 
