@@ -53,40 +53,27 @@
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { PersistedQueueStore } from "effect/persistence/PersistedQueue"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
-import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
 import * as Body from "./internal/deadLetterQueue/body.ts"
-import * as Browse from "./internal/deadLetterQueue/browse.ts"
-import type { Encryption } from "./internal/deadLetterQueue/encryption.ts"
 import type { Engine } from "./internal/deadLetterQueue/engine.ts"
-import type {
-  CursorInvalid,
-  DeadLetterStoreError,
-  LetterNotFound,
-  LetterRefused,
-  PayloadUnencodable,
-  PayloadUnreadable
-} from "./internal/deadLetterQueue/errors.ts"
-import type { Attempts, Letter } from "./internal/deadLetterQueue/letter.ts"
-import { offer, type OfferOptions } from "./internal/deadLetterQueue/offer.ts"
-import { type Kept, onFailure, type OnFailureOptions } from "./internal/deadLetterQueue/onFailure.ts"
-import * as Operate from "./internal/deadLetterQueue/operate.ts"
-import { fromPersistedQueue as persistedQueue } from "./internal/deadLetterQueue/persistedQueue.ts"
-import * as Redaction_ from "./internal/deadLetterQueue/redaction.ts"
-import * as Redrive from "./internal/deadLetterQueue/redrive.ts"
-import { limits as retentionLimits, type Retention } from "./internal/deadLetterQueue/retention.ts"
-import type { Filter, Selection } from "./internal/deadLetterQueue/selection.ts"
+import type { Attempts } from "./internal/deadLetterQueue/letter.ts"
+import * as PersistedQueue from "./internal/deadLetterQueue/persistedQueue.ts"
+import {
+  type DeadLetterQueue,
+  fromEngine,
+  type Options,
+  type Settings,
+  TypeId
+} from "./internal/deadLetterQueue/queue.ts"
+import * as Redaction from "./internal/deadLetterQueue/redaction.ts"
+import { limits } from "./internal/deadLetterQueue/retention.ts"
 import { DeadLetterStore } from "./internal/deadLetterQueue/store.ts"
 import { sweep } from "./internal/deadLetterQueue/sweep.ts"
-import * as Transfer from "./internal/deadLetterQueue/transfer.ts"
-import type { Handler } from "./internal/deadLetterQueue/work.ts"
 import { layerFromConfig } from "./internal/layerFromConfig.ts"
 import { positiveInteger, positiveMillis } from "./internal/options.ts"
 
@@ -115,6 +102,7 @@ export type {
 export type { OfferOptions } from "./internal/deadLetterQueue/offer.ts"
 export type { Kept, OnFailureOptions } from "./internal/deadLetterQueue/onFailure.ts"
 export type { Rate } from "./internal/deadLetterQueue/pacer.ts"
+export { type DeadLetterQueue, type Options, type Settings, TypeId } from "./internal/deadLetterQueue/queue.ts"
 export type { Redaction } from "./internal/deadLetterQueue/redaction.ts"
 export type {
   AutoRedriveOptions,
@@ -142,135 +130,10 @@ export type { ImportReport } from "./internal/deadLetterQueue/transfer.ts"
 export type { Atomically, Outcome, RedriveContext } from "./internal/deadLetterQueue/work.ts"
 
 /**
- * @category type IDs
- * @since 0.1.0
- */
-export const TypeId: TypeId = "~effect-resilience/DeadLetterQueue"
-
-/**
- * @category type IDs
- * @since 0.1.0
- */
-export type TypeId = "~effect-resilience/DeadLetterQueue"
-
-/**
- * The options that may come from `Config`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Settings {
-  /** How long a worker that is not heard of keeps a letter. Renewed three times in its length. Default 30 seconds. */
-  readonly lease?: Duration.Input | undefined
-  /**
-   * How many redrives of a letter may fail before it is quarantined. A number is for those that the handler answered with
-   * a failure; the others have budgets of their own. Default `{ delivered: 5, interrupted: 100, crashed: 3 }`.
-   */
-  readonly maxRedrives?: number | Partial<Attempts> | undefined
-  /** Stored with each letter. */
-  readonly applicationVersion?: string | undefined
-}
-
-/**
- * Options of {@link make}.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Options<A> extends Settings {
-  /** Which letters of the store are this queue's. */
-  readonly name: string
-  /** How payloads become JSON. */
-  readonly schema: Schema.Codec<A, unknown>
-  /** The version of `schema`, stored with each letter. A positive integer. Default 1. */
-  readonly version?: number | undefined
-  /** Turns the JSON of an older version's payload into that of the current one. What it throws makes it undecodable. */
-  readonly upcast?: ((payload: unknown, version: number) => unknown) | undefined
-  readonly redact?: Redaction_.Redaction<A> | undefined
-  /** See {@link encryption}. Default: stored in the clear. */
-  readonly encrypt?: Encryption | undefined
-  readonly retention?: Retention | undefined
-}
-
-/**
- * A queue of dead letters with payloads of type `A`.
- *
- * - `offer`: keeps a payload and says its id. Fails where it could not be stored: then do not acknowledge its source.
- * - `get`: a letter with what is in it.
- * - `list`: letters page by page, without their contents. Letters that come or go in between move no page.
- * - `count`, `report`: in numbers.
- * - `select`: the letters that match now, as a value to be redriven later, or again.
- * - `redrive`: hands letters to a handler, or to anything with `offer`, as a stream of what came of each. It runs as it is read.
- * - `autoRedrive`: a layer that redrives on a schedule, while it lives.
- * - `archive`, `discard`: closes dead and quarantined letters, with a reason in their history. Says how many.
- * - `release`: makes letters dead again with all their budgets: quarantined ones, or as the filter says.
- * - `edit`: changes the payload of a dead or quarantined letter.
- * - `export`, `import`: as lines of JSON.
- * - `deadLetterOnFailure`: runs a handler and keeps what it finally fails on.
- * - `sweep`: evicts what the retention says, and frees the letters of crashed workers. It runs by itself on
- *   `retention.schedule`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface DeadLetterQueue<A> {
-  readonly [TypeId]: TypeId
-  readonly name: string
-  readonly offer: (
-    payload: A,
-    options: OfferOptions
-  ) => Effect.Effect<string, DeadLetterStoreError | PayloadUnencodable>
-  readonly get: (id: string) => Effect.Effect<Browse.OpenedLetter<A>, LetterNotFound | DeadLetterStoreError>
-  readonly list: (
-    filter?: Filter,
-    options?: string | Browse.ListOptions
-  ) => Effect.Effect<Browse.Page, CursorInvalid | DeadLetterStoreError>
-  readonly count: (filter?: Filter) => Effect.Effect<number, DeadLetterStoreError>
-  readonly report: Effect.Effect<Browse.Report, DeadLetterStoreError>
-  readonly select: (filter?: Filter) => Effect.Effect<Selection, DeadLetterStoreError>
-  readonly redrive: <E, R>(
-    selected: Redrive.Selected,
-    destination: Handler<A, E, R> | Redrive.Destination<A, E, R>,
-    options?: Redrive.RedriveOptions
-  ) => Stream.Stream<Redrive.Progress, DeadLetterStoreError, R>
-  readonly autoRedrive: <E, R, R2 = never, R3 = never>(
-    options: Redrive.AutoRedriveOptions<A, E, R, R2, R3>
-  ) => Layer.Layer<never, never, R | R2 | R3>
-  readonly archive: (selected: Redrive.Selected, reason?: string) => Effect.Effect<number, DeadLetterStoreError>
-  readonly discard: (selected: Redrive.Selected, reason: string) => Effect.Effect<number, DeadLetterStoreError>
-  readonly release: (selected: Redrive.Selected, reason?: string) => Effect.Effect<number, DeadLetterStoreError>
-  readonly edit: (
-    id: string,
-    f: (payload: A) => A
-  ) => Effect.Effect<
-    Letter,
-    LetterNotFound | LetterRefused | PayloadUnreadable | PayloadUnencodable | DeadLetterStoreError
-  >
-  readonly export: (filter?: Filter) => Stream.Stream<string, DeadLetterStoreError>
-  readonly import: <E, R>(
-    lines: Stream.Stream<string, E, R>
-  ) => Effect.Effect<Transfer.ImportReport, E | DeadLetterStoreError, R>
-  readonly deadLetterOnFailure: {
-    <B, E, R, E2 = never, R2 = never>(
-      handler: (payload: A) => Effect.Effect<B, E, R>,
-      options?: OnFailureOptions<A, E, "succeed", E2, R2>
-    ): (payload: A) => Effect.Effect<Kept<B>, DeadLetterStoreError | PayloadUnencodable, R | R2>
-    <B, E, R, E2 = never, R2 = never>(
-      handler: (payload: A) => Effect.Effect<B, E, R>,
-      options: OnFailureOptions<A, E, "fail", E2, R2> & { readonly then: "fail" }
-    ): (payload: A) => Effect.Effect<B, E | E2 | DeadLetterStoreError | PayloadUnencodable, R | R2>
-  }
-  readonly sweep: Effect.Effect<void, DeadLetterStoreError>
-}
-
-/**
  * @category guards
  * @since 0.1.0
  */
 export const isDeadLetterQueue = (u: unknown): u is DeadLetterQueue<unknown> => Predicate.hasProperty(u, TypeId)
-
-/** The engine behind a queue, for the functions of this module that are not its methods. */
-const engines = new WeakMap<object, Engine<never>>()
 
 /**
  * A queue in the program's {@link DeadLetterStore}. It sweeps in the background until the scope closes.
@@ -283,7 +146,7 @@ const engines = new WeakMap<object, Engine<never>>()
 export const make = <A>(
   options: Options<A>
 ): Effect.Effect<DeadLetterQueue<A>, never, DeadLetterStore | Scope.Scope> => {
-  const redactor = Redaction_.make(options.redact as Redaction_.Redaction<never> | undefined)
+  const redactor = Redaction.make(options.redact)
   const version = positiveInteger("version", options.version ?? 1)
   const configured = {
     name: options.name,
@@ -301,7 +164,7 @@ export const make = <A>(
     leaseMillis: positiveMillis("lease", options.lease ?? "30 seconds"),
     applicationVersion: options.applicationVersion,
     retention: options.retention,
-    retentionLimits: retentionLimits(options.retention)
+    retentionLimits: limits(options.retention)
   }
   return Effect.gen(function*() {
     const engine: Engine<A> = {
@@ -315,47 +178,9 @@ export const make = <A>(
       Effect.interruptible,
       Effect.forkScoped
     )
-    const queue = fromEngine(engine)
-    engines.set(queue, engine as unknown as Engine<never>)
-    return queue
+    return fromEngine(engine)
   })
 }
-
-const budgets = (maxRedrives: Settings["maxRedrives"]): Attempts => {
-  const given = typeof maxRedrives === "number" ? { delivered: maxRedrives } : maxRedrives ?? {}
-  return {
-    delivered: positiveInteger("maxRedrives", given.delivered ?? 5),
-    interrupted: positiveInteger("maxRedrives.interrupted", given.interrupted ?? 100),
-    crashed: positiveInteger("maxRedrives.crashed", given.crashed ?? 3)
-  }
-}
-
-const fromEngine = <A>(engine: Engine<A>): DeadLetterQueue<A> => ({
-  [TypeId]: TypeId,
-  name: engine.name,
-  offer: (payload, options) => offer(engine, payload, options),
-  get: (id) => Browse.get(engine, id),
-  list: (filter, options) => Browse.list(engine, filter ?? {}, options),
-  count: (filter) => Browse.count(engine, filter ?? {}),
-  report: Browse.report(engine),
-  select: (filter) => Redrive.select(engine, filter ?? {}),
-  redrive: (selected, destination, options) => Redrive.redrive(engine, selected, destination, options),
-  autoRedrive: (options) => Redrive.autoRedrive(engine, options),
-  archive: (selected, reason = "archived") =>
-    Operate.tellAll(engine, selected, { _tag: "Archive", reason }, ["Dead", "Quarantined"]),
-  discard: (selected, reason) =>
-    Operate.tellAll(engine, selected, { _tag: "Discard", reason }, ["Dead", "Quarantined"]),
-  release: (selected, reason = "released") =>
-    Operate.tellAll(engine, selected, { _tag: "Release", reason }, ["Quarantined"]),
-  edit: (id, f) => Operate.edit(engine, id, f),
-  export: (filter) => Transfer.exportLines(engine, filter ?? {}),
-  import: (lines) => Transfer.importLines(engine, lines),
-  // The overloads say what each value of `then` leaves of the union that the implementation has.
-  deadLetterOnFailure:
-    ((handler: Parameters<typeof onFailure<A, never, never, never>>[1], options = {}) =>
-      onFailure(engine, handler, options)) as DeadLetterQueue<A>["deadLetterOnFailure"],
-  sweep: sweep(engine)
-})
 
 /**
  * Keeps what Effect's own `PersistedQueue` would only mark failed: provides its store's tag from the store beneath, with
@@ -373,11 +198,7 @@ export const fromPersistedQueue = <A>(
     /** The `name` of the `PersistedQueue`. */
     readonly queue: string
   }
-): Layer.Layer<PersistedQueueStore, never, PersistedQueueStore> => {
-  const engine = engines.get(self)
-  if (engine === undefined) throw new TypeError("fromPersistedQueue needs a queue that DeadLetterQueue.make made")
-  return persistedQueue(engine, options.queue)
-}
+): Layer.Layer<PersistedQueueStore, never, PersistedQueueStore> => PersistedQueue.around(self, options.queue)
 
 /**
  * {@link make} as a layer for a tag of your own.
@@ -443,3 +264,12 @@ export const Service =
         layerFromConfig(settings, (found: Settings) => layer(tag, { ...options, ...found }))
     })
   }
+
+const budgets = (maxRedrives: Settings["maxRedrives"]): Attempts => {
+  const given = typeof maxRedrives === "number" ? { delivered: maxRedrives } : maxRedrives ?? {}
+  return {
+    delivered: positiveInteger("maxRedrives", given.delivered ?? 5),
+    interrupted: positiveInteger("maxRedrives.interrupted", given.interrupted ?? 100),
+    crashed: positiveInteger("maxRedrives.crashed", given.crashed ?? 3)
+  }
+}

@@ -21,7 +21,7 @@ const faulty = (faults: DeadLetterStoreSuite.Faults) =>
         Effect.suspend(() =>
           faults.before() ?
             Effect.fail(lost()) :
-            Effect.flatMap(self, (value) => faults.after() ? Effect.fail(lost()) : Effect.succeed(value))
+            Effect.filterOrFail(self, () => !faults.after(), lost)
         )
       return Redis.Redis.of({
         ...redis,

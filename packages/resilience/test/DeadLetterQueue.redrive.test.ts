@@ -12,8 +12,8 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import * as Tracer from "effect/Tracer"
-import { offerMany, Order, orders, outcomes } from "./support/deadLetters.ts"
+import type * as Tracer from "effect/Tracer"
+import { offerMany, type Order, orders, outcomes } from "./support/deadLetters.ts"
 
 const test = Effect.provide(DeadLetterQueue.layerStoreMemory)
 
@@ -76,7 +76,7 @@ describe("redriving", () => {
     Effect.gen(function*() {
       const queue = yield* orders({ maxRedrives: 2 })
       const [id = ""] = yield* offerMany(queue, 1)
-      const fail = () => Effect.fail(new Error("still no stock"))
+      const fail = () => Effect.fail({ message: "still no stock" })
       yield* drain(queue.redrive({}, fail))
       const again = yield* queue.get(id)
       assert.deepInclude(again, { state: "Dead", attempts: { delivered: 1, interrupted: 0, crashed: 0 }, failedAt: 0 })

@@ -32,7 +32,7 @@ describe("retention", () => {
     Effect.gen(function*() {
       const a = yield* orders({ retention: { size: 10 } })
       const b = yield* orders({ retention: { size: 10 } })
-      yield* Effect.all([offerMany(a, 50), offerMany(b, 50)].map((offers) => offers), { concurrency: 2 })
+      yield* Effect.all([offerMany(a, 50), offerMany(b, 50)], { concurrency: 2 })
       assert.strictEqual(yield* a.count(), 10)
     }).pipe(test))
 

@@ -161,7 +161,7 @@ describe("deadLetterOnFailure", () => {
   it.effect("or fails with the last error, as told", () =>
     Effect.gen(function*() {
       const queue = yield* orders()
-      const run = queue.deadLetterOnFailure(failing(9, []), { then: "fail" })
+      const run = queue.deadLetterOnFailure(failing(9, []), { afterwards: "fail" })
       assert.deepStrictEqual(yield* Effect.exit(run({ order: 1 })), Exit.fail(new Rejected({ why: "busy 1" })))
       assert.strictEqual(yield* queue.count(), 1)
     }).pipe(test))
@@ -204,7 +204,7 @@ describe("deadLetterOnFailure", () => {
             Cause.isFailReason(reason) && reason.error._tag === "DeadLetterStoreError"
           )
       )
-      const both = yield* consume(queue.deadLetterOnFailure(failing(9, []), { then: "fail" }))
+      const both = yield* consume(queue.deadLetterOnFailure(failing(9, []), { afterwards: "fail" }))
       assert.sameMembers(
         Exit.isFailure(both) ? both.cause.reasons.filter(Cause.isFailReason).map(({ error }) => error._tag) : [],
         ["DeadLetterStoreError", "Rejected"]

@@ -90,8 +90,8 @@ describe("deadLetterOnFailure", () => {
     >()
   })
 
-  test("with `then: \"fail\"` keeps it", () => {
-    expect(queue.deadLetterOnFailure(handler, { then: "fail" })).type.toBe<
+  test("with `afterwards: \"fail\"` keeps it", () => {
+    expect(queue.deadLetterOnFailure(handler, { afterwards: "fail" })).type.toBe<
       (
         payload: Order
       ) => Effect.Effect<

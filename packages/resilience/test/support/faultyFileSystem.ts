@@ -16,7 +16,7 @@ export const layerFaulty = (faults: DeadLetterStoreSuite.Faults): Layer.Layer<Fi
         Effect.suspend(() =>
           faults.before() ?
             Effect.fail(broken()) :
-            Effect.flatMap(self, (value) => faults.after() ? Effect.fail(broken()) : Effect.succeed(value))
+            Effect.filterOrFail(self, () => !faults.after(), broken)
         )
       return FileSystem.FileSystem.of({
         ...fs,

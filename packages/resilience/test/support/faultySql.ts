@@ -22,7 +22,7 @@ export const layerFaulty = (
         Effect.suspend(() =>
           faults.before() ?
             Effect.fail(lost()) :
-            Effect.flatMap(self, (value) => faults.after() ? Effect.fail(lost()) : Effect.succeed(value))
+            Effect.filterOrFail(self, () => !faults.after(), lost)
         )
       const acquirer = Effect.map(sql.reserve, (connection): SqlConnection.Connection => ({
         execute: (...args) => guard(connection.execute(...args)),

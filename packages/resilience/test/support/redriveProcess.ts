@@ -74,12 +74,11 @@ const run = (task: Task) =>
         if (task.atomically) {
           yield* sql`INSERT INTO placed ${sql.insert({ n: order })}`
         } else {
-          try {
-            // Done once for each key, by whoever comes first.
-            closeSync(openSync(join(task.done, `${order} ${idempotencyKey}`), "wx"))
-          } catch (error) {
-            if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
-          }
+          // Done once for each key, by whoever comes first.
+          yield* Effect.try({
+            try: () => closeSync(openSync(join(task.done, `${order} ${idempotencyKey}`), "wx")),
+            catch: (error) => (error as NodeJS.ErrnoException).code
+          }).pipe(Effect.catchIf((code) => code === "EEXIST", () => Effect.void))
         }
         yield* pause
         note(`end ${process.pid} ${order}`)

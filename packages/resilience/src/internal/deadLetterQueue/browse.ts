@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Failure from "../../Failure.ts"
 import { positiveInteger } from "../options.ts"
+import type { Contents } from "./body.ts"
 import type { Engine } from "./engine.ts"
 import { CursorInvalid, type DeadLetterStoreError, LetterNotFound, PayloadUnreadable } from "./errors.ts"
 import { type Letter, type State, states } from "./letter.ts"
@@ -16,14 +17,10 @@ import { ageBounds, decodeCursor, encodeCursor, type Filter, toQuery } from "./s
  * @category models
  * @since 0.1.0
  */
-export interface OpenedLetter<A> extends Letter {
+export interface OpenedLetter<A> extends Letter, Omit<Contents, "raw"> {
   readonly payload: Result.Result<A, PayloadUnreadable>
   /** The payload as it is stored, byte for byte. `undefined` when it is sealed and cannot be opened. */
   readonly raw: string | undefined
-  readonly headers: Readonly<Record<string, string>>
-  /** The error that killed it and what caused that, outermost first. */
-  readonly causes: ReadonlyArray<string>
-  readonly stack?: string | undefined
 }
 
 export const get = <A>(

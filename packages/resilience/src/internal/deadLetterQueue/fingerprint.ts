@@ -26,7 +26,7 @@ const opaque = /\b(?=(?:[a-z_-]*[A-Z]){6})(?=[A-Z_-]*[a-z])[A-Za-z_-]{20,}\b/g
 /** A message is cut before it is looked at, so that a huge one costs little. */
 const maxLength = 500
 
-export const template = (message: string): string =>
+const template = (message: string): string =>
   message.slice(0, maxLength).replace(uuid, "#").replace(withDigit, "#").replace(opaque, "#").replace(
     /[-+.]?#(?:[-+.]#)*/g,
     "#"

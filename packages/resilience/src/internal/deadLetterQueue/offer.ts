@@ -4,6 +4,7 @@ import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
 import * as Failure from "../../Failure.ts"
 import * as Signal from "../../Signal.ts"
@@ -47,8 +48,23 @@ export const offer = <A>(
 ): Effect.Effect<string, DeadLetterStoreError | PayloadUnencodable> =>
   Effect.flatMap(engine.codec.encode(payload), (raw) => offerRaw(engine, raw, undefined, options))
 
-/** A payload that is text already. With a reason it goes to quarantine. */
-export const offerRaw = <A>(
+/** A payload that was encoded elsewhere, by the current version of the schema or not. */
+export const offerJson = <A>(
+  engine: Engine<A>,
+  payload: unknown,
+  options: OfferOptions
+): Effect.Effect<string, DeadLetterStoreError | PayloadUnencodable> =>
+  Effect.suspend(() => {
+    const raw = JSON.stringify(engine.redactor.payload(payload)) ?? "null"
+    const decoded = engine.codec.decode(raw, engine.codec.version)
+    const reason: Reason | undefined = Result.isSuccess(decoded)
+      ? undefined
+      : { _tag: "Undecodable", message: decoded.failure }
+    return offerRaw(engine, raw, reason, options)
+  })
+
+/** With a reason it goes to quarantine. */
+const offerRaw = <A>(
   engine: Engine<A>,
   raw: string,
   reason: Reason | undefined,

@@ -26,14 +26,14 @@ export type Kept<B> =
  * @category models
  * @since 0.1.0
  */
-export interface OnFailureOptions<A, E, Then extends "succeed" | "fail", E2, R2> {
+export interface OnFailureOptions<A, E, Afterwards extends "succeed" | "fail", E2, R2> {
   /** When and how often to try again before the letter is dead. Default: not at all. */
   readonly retry?: Schedule.Schedule<unknown, E, E2, R2> | undefined
   /**
    * How it ends when the letter is kept: `"succeed"` (default) with what came of it, so that the source is
    * acknowledged, or `"fail"` with the last error.
    */
-  readonly then?: Then | undefined
+  readonly afterwards?: Afterwards | undefined
   readonly dedupeKey?: ((payload: A) => string | undefined) | undefined
   readonly headers?: ((payload: A) => Readonly<Record<string, string>>) | undefined
 }
@@ -76,7 +76,7 @@ export const onFailure = <A, B, E, R, E2 = never, R2 = never>(
       : Effect.retry(attempt, options.retry)
     return Effect.matchCauseEffect(work, {
       onSuccess: (value): Effect.Effect<B | Kept<B>, E | E2 | DeadLetterStoreError | PayloadUnencodable> =>
-        Effect.succeed(options.then === "fail" ? value : { _tag: "Done", value }),
+        Effect.succeed(options.afterwards === "fail" ? value : { _tag: "Done", value }),
       onFailure: (cause) => {
         if (Failure.infoUnsafe(fiber, cause).kind === "Cancelled") return Effect.failCause(cause)
         const offered = offer(engine, payload, {
@@ -85,7 +85,7 @@ export const onFailure = <A, B, E, R, E2 = never, R2 = never>(
           dedupeKey: options.dedupeKey?.(payload),
           headers: options.headers?.(payload)
         })
-        return options.then === "fail"
+        return options.afterwards === "fail"
           ? Effect.matchCauseEffect(offered, {
             onSuccess: () => Effect.failCause(cause),
             onFailure: (unkept) => Effect.failCause(Cause.combine(unkept, cause))

@@ -4,10 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { PersistedQueueError, PersistedQueueStore } from "effect/persistence/PersistedQueue"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import type { Engine } from "./engine.ts"
-import { offerRaw } from "./offer.ts"
+import type { DeadLetterQueue } from "./queue.ts"
 
 /** The mark of an element that core could not decode, and which it would mark failed on sight. */
 const undecodable = "~effect/persistence/PersistedQueue/DeadLetter"
@@ -17,8 +15,8 @@ const undecodable = "~effect/persistence/PersistedQueue/DeadLetter"
  * take gets a scope of its own, and an element that would be marked failed is offered here first: kept, it is closed as
  * core would; not kept, it is closed as interrupted, which leaves it in core's queue.
  */
-export const fromPersistedQueue = <A>(
-  engine: Engine<A>,
+export const around = <A>(
+  letters: DeadLetterQueue<A>,
   queue: string
 ): Layer.Layer<PersistedQueueStore, never, PersistedQueueStore> =>
   Layer.effect(
@@ -35,7 +33,7 @@ export const fromPersistedQueue = <A>(
               )
               yield* Effect.addFinalizer((exit) =>
                 isLast(exit, element.attempts, options.maxAttempts)
-                  ? Effect.matchCauseEffect(keep(engine, queue, element, exit), {
+                  ? Effect.matchCauseEffect(keep(letters, queue, element, exit), {
                     onSuccess: () => Scope.close(scope, exit),
                     onFailure: (cause) =>
                       Effect.andThen(
@@ -66,21 +64,15 @@ const isUndecodable = (exit: Exit.Failure<unknown, unknown>): boolean =>
   )
 
 const keep = <A>(
-  engine: Engine<A>,
+  letters: DeadLetterQueue<A>,
   queue: string,
-  element: { readonly id: string; readonly attempts: number; readonly element: unknown },
+  { attempts, element, id }: { readonly id: string; readonly attempts: number; readonly element: unknown },
   exit: Exit.Failure<never, unknown>
-): Effect.Effect<unknown, unknown> => {
-  const raw = JSON.stringify(engine.redactor.payload(element.element)) ?? "null"
-  const decoded = engine.codec.decode(raw, engine.codec.version)
-  const options = {
-    dedupeKey: `${queue}/${element.id}`,
-    headers: { "persisted-queue": queue, "persisted-queue-id": element.id, "attempts": `${element.attempts}` }
-  }
-  return Result.isSuccess(decoded)
-    ? offerRaw(engine, raw, undefined, { ...options, cause: exit.cause })
-    : offerRaw(engine, raw, { _tag: "Undecodable", message: decoded.failure }, {
-      ...options,
-      error: new PersistedQueueError({ message: `An element of "${queue}" cannot be decoded` })
-    })
-}
+): Effect.Effect<unknown, unknown> =>
+  letters.offerJson(element, {
+    ...(isUndecodable(exit)
+      ? { error: new PersistedQueueError({ message: `An element of "${queue}" cannot be decoded` }) }
+      : { cause: exit.cause }),
+    dedupeKey: `${queue}/${id}`,
+    headers: { "persisted-queue": queue, "persisted-queue-id": id, "attempts": `${attempts}` }
+  })

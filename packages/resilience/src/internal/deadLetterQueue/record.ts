@@ -5,7 +5,7 @@ import type * as Failure from "../../Failure.ts"
 import { fingerprint, storedKey } from "./fingerprint.ts"
 import type { Letter } from "./letter.ts"
 import { isOpen } from "./lifecycle.ts"
-import type { Row, RowHead } from "./store.ts"
+import type { RowHead } from "./store.ts"
 
 const Kind = Schema.Literals([
   "Transient",
@@ -148,5 +148,3 @@ const corrupt = (row: RowHead): Letter => {
 
 /** Whether the row's own state says otherwise than the letter that was read from it. */
 export const isStale = (row: RowHead, letter: Letter): boolean => row.state !== letter.state
-
-export const withBody = (letter: Letter, version: number, body: string): Row => ({ ...toRow(letter), version, body })

@@ -16,7 +16,7 @@ export interface Redaction<A> {
   readonly payload?: ((payload: A) => A) | undefined
 }
 
-export const replacement = "[redacted]"
+const replacement = "[redacted]"
 
 /** Header names, and `name: value` or `"name":"value"` in texts, that are secrets wherever they stand. */
 const secretNames = [
@@ -58,7 +58,7 @@ export interface Redactor {
   readonly payload: (json: unknown) => unknown
 }
 
-export const make = (options: Redaction<never> | undefined): Redactor => {
+export const make = (options: Pick<Redaction<unknown>, "keys" | "patterns"> | undefined): Redactor => {
   const told = new Set((options?.keys ?? []).map(plain))
   const anywhere = new Set([...secretNames, ...told])
   const patterns = (options?.patterns ?? []).map(global)

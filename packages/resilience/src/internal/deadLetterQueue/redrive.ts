@@ -85,8 +85,7 @@ export interface Progress {
 
 const pageSize = 100
 
-export const isSelection = (selected: Selected): selected is Selection =>
-  "_tag" in selected && selected._tag === "Selection"
+const isSelection = (selected: Selected): selected is Selection => "_tag" in selected && selected._tag === "Selection"
 
 const isIds = (selected: Selected): selected is ReadonlyArray<string> => Array.isArray(selected)
 

@@ -1,5 +1,5 @@
 /** Which letters have to go. */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import { positiveInteger, positiveMillis } from "../options.ts"

@@ -78,7 +78,7 @@ export const layerStoreSql = (
         })).pipe(
           failsTo("insert a letter"),
           // The other one was removed just in between.
-          Effect.flatMap((inserted) => inserted === undefined ? insert(row) : Effect.succeed(inserted))
+          Effect.filterOrElse((inserted) => inserted !== undefined, () => insert(row))
         )
 
       return DeadLetterStore.of({
