@@ -391,6 +391,43 @@ describe("leases", () => {
     }).pipe(test))
 })
 
+describe("interruption", () => {
+  it.effect("DL-5 at any point leaves no letter with a worker, and none handled without a note", () =>
+    Effect.gen(function*() {
+      const store = yield* DeadLetterQueue.DeadLetterStore
+      const slow = <A, E>(self: Effect.Effect<A, E>) =>
+        Effect.andThen(Effect.yieldNow, Effect.tap(self, Effect.yieldNow))
+      const queue = yield* orders({ maxRedrives: { interrupted: 1_000 } }).pipe(
+        Effect.provideService(DeadLetterQueue.DeadLetterStore, {
+          ...store,
+          get: (name, id) => slow(store.get(name, id)),
+          replace: (row, expected) => slow(store.replace(row, expected))
+        })
+      )
+      yield* offerMany(queue, 3)
+      let handled = 0
+      const handler = () => Effect.andThen(Effect.yieldNow, Effect.sync(() => handled++))
+      for (let point = 0; (yield* queue.count({ state: "Dead" })) > 0; point++) {
+        const fiber = yield* Effect.forkChild(drain(queue.redrive({}, handler)))
+        for (let i = 0; i < point; i++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(yield* queue.count({ state: "Redriving" }), 0, `at point ${point}`)
+        assert.strictEqual(yield* queue.count({ state: "Archived" }), handled)
+      }
+      assert.strictEqual(handled, 3)
+    }).pipe(test))
+
+  it.effect("of something in a handler ends that redrive, not the others", () =>
+    Effect.gen(function*() {
+      const queue = yield* orders()
+      yield* offerMany(queue, 3)
+      const handler = ({ order }: typeof Order.Type) => order === 2 ? Effect.interrupt : Effect.void
+      assert.deepStrictEqual(yield* outcomes(queue.redrive({}, handler)), ["redriven", "failed", "redriven"])
+      const [letter] = (yield* queue.list({ state: "Dead" })).letters
+      assert.deepStrictEqual(letter?.attempts, { delivered: 0, interrupted: 1, crashed: 0 })
+    }).pipe(test))
+})
+
 describe("payloads that cannot be read", () => {
   it.effect("DL-6 are quarantined byte for byte, and a new upcaster redrives them", () =>
     Effect.gen(function*() {

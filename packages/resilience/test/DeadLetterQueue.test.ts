@@ -110,6 +110,49 @@ describe("offering a letter", () => {
       assert.deepStrictEqual(yield* outcomes(queue.redrive([id], again)), ["redriven"])
     }).pipe(test))
 
+  it.effect("any dedupe key will do", () =>
+    Effect.gen(function*() {
+      const queue = yield* orders()
+      const keys = ["", "a", "\u0000", "{}*:", "k".repeat(10_000), `${"k".repeat(10_000)}l`, "日本"]
+      const offer = (dedupeKey: string) => queue.offer({ order: 1 }, { error: "down", dedupeKey })
+      const ids = yield* Effect.forEach(keys, offer)
+      assert.strictEqual(new Set(ids).size, keys.length)
+      assert.deepStrictEqual(yield* Effect.forEach(keys, offer), ids)
+    }).pipe(test))
+
+  it.effect("work whose letter is corrupt is merged into it, and the record stays as it is", () =>
+    Effect.gen(function*() {
+      const queue = yield* orders()
+      const store = yield* DeadLetterQueue.DeadLetterStore
+      const offer = queue.offer({ order: 1 }, { error: "down", dedupeKey: "k" })
+      const id = yield* offer
+      yield* store.replace({ ...(yield* store.get("orders", id))!, meta: "{broken" }, 1)
+      assert.strictEqual(yield* offer, id)
+      assert.strictEqual((yield* store.get("orders", id))?.meta, "{broken")
+    }).pipe(test))
+
+  it.effect("JSON from elsewhere is kept, in quarantine where it does not fit", () =>
+    Effect.gen(function*() {
+      const queue = yield* orders()
+      const good = yield* queue.get(yield* queue.offerJson({ order: 1 }, { error: "down" }))
+      assert.deepStrictEqual([good.state, good.payload], ["Dead", Result.succeed({ order: 1 })])
+      const bad = yield* queue.get(yield* queue.offerJson({ odd: [1.5, "x"] }, { error: "down" }))
+      assert.deepStrictEqual([bad.state, bad.raw, bad.reason?._tag], [
+        "Quarantined",
+        `{"odd":[1.5,"x"]}`,
+        "Undecodable"
+      ])
+    }).pipe(test))
+
+  it.effect("a time that is none is refused by name", () =>
+    Effect.gen(function*() {
+      const queue = yield* orders()
+      const exit = yield* Effect.exit(queue.offer({ order: 1 }, { error: "down", failedAt: NaN }))
+      assert.match(String(Exit.isFailure(exit) && exit.cause), /failedAt must be a finite number, got NaN/)
+      const id = yield* queue.offer({ order: 1 }, { error: "down", failedAt: 1.5 })
+      assert.strictEqual((yield* queue.get(id)).failedAt, 2)
+    }).pipe(test))
+
   it.effect("a payload that does not fit the schema is refused, without showing it", () =>
     Effect.gen(function*() {
       const queue = yield* orders()

@@ -85,7 +85,8 @@ export const step = (
         ? Result.fail("Leased")
         : Result.succeed(charged(letter, "crashed", now, limits, { event: "Crashed" }))
     case "OfferAgain":
-      return isOpen(letter)
+      // What is left of a corrupt record is not written over.
+      return isOpen(letter) && letter.reason?._tag !== "CorruptRecord"
         ? Result.succeed({
           ...letter,
           ...remember(letter, { at: now, event: "OfferedAgain", failure: event.failure }),

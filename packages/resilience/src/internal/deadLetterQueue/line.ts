@@ -9,7 +9,7 @@ const parse = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
 /** `meta` and `body` are objects to be read by people; where they are no JSON, the texts they are. */
 const decodeLine = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Struct({
   v: Schema.Literal(1),
-  id: Schema.String.check(Schema.isNonEmpty()),
+  id: Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,200}$/)),
   queue: Schema.String,
   meta: Schema.Unknown,
   body: Schema.Unknown

@@ -8,10 +8,12 @@ import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
 import * as Failure from "../../Failure.ts"
 import * as Signal from "../../Signal.ts"
+import { finiteNumber } from "../options.ts"
 import { change, type Engine } from "./engine.ts"
-import type { DeadLetterStoreError, PayloadUnencodable } from "./errors.ts"
+import { DeadLetterStoreError, type PayloadUnencodable } from "./errors.ts"
 import { fingerprint } from "./fingerprint.ts"
 import type { Letter, Reason, SourceAttempt, TraceLink } from "./letter.ts"
+import { isOpen } from "./lifecycle.ts"
 import { toRow } from "./record.ts"
 import { sweepSize } from "./sweep.ts"
 
@@ -68,7 +70,8 @@ const offerRaw = <A>(
   engine: Engine<A>,
   raw: string,
   reason: Reason | undefined,
-  options: OfferOptions
+  options: OfferOptions,
+  triesLeft = 10
 ): Effect.Effect<string, DeadLetterStoreError | PayloadUnencodable> =>
   Effect.withFiber((fiber) =>
     Effect.gen(function*() {
@@ -85,14 +88,20 @@ const offerRaw = <A>(
       const inserted = yield* store.insert({ ...toRow(letter), body })
       if (inserted._tag === "Duplicate") {
         const merged = yield* change(engine, inserted.id, { _tag: "OfferAgain", failure: letter.failure })
+        if (merged._tag === "Changed") return inserted.id
+        if (merged._tag === "Refused" && isOpen(merged.letter)) return inserted.id
         // It was closed or evicted in between: then nobody holds the key any more.
-        return merged._tag === "Changed" ? inserted.id : yield* offerRaw(engine, raw, reason, options)
+        if (triesLeft > 0) return yield* offerRaw(engine, raw, reason, options, triesLeft - 1)
+        const cause = new Error(`letter ${inserted.id} is closed and keeps its dedupe key`)
+        return yield* new DeadLetterStoreError({ operation: "insert a letter", cause })
       }
       Signal.emitUnsafe(
         fiber,
         () => ({ _tag: "DeadLettered", queue: name, id: letter.id, kind: letter.failure.kind })
       )
-      yield* sweepSize(engine)
+      // The letter is kept, whatever becomes of others.
+      yield* Effect.catch(sweepSize(engine), (error) =>
+        Effect.logError(`Letters of "${name}" could not be evicted`, error))
       return letter.id
     })
   )
@@ -107,9 +116,9 @@ const compose = <A>(
   const { redactor } = engine
   const infoOf = (failure: unknown): Failure.Info => redacted(Failure.infoUnsafe(fiber, failure), redactor.text)
   const failure = infoOf(options.cause ?? options.error)
-  const failedAt = options.failedAt ?? now
+  const failedAt = options.failedAt === undefined ? now : Math.round(finiteNumber("failedAt", options.failedAt))
   const sourceAttempts = (options.attempts ?? []).map(({ at, duration, error }): SourceAttempt => ({
-    at: at ?? failedAt,
+    at: at === undefined ? failedAt : finiteNumber("attempts.at", at),
     failure: infoOf(error),
     duration: duration === undefined ? undefined : Duration.fromInputUnsafe(duration)
   }))

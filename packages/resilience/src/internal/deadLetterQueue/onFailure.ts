@@ -4,7 +4,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
-import * as Failure from "../../Failure.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import type { Engine } from "./engine.ts"
 import type { DeadLetterStoreError, PayloadUnencodable } from "./errors.ts"
@@ -78,7 +77,7 @@ export const onFailure = <A, B, E, R, E2 = never, R2 = never>(
       onSuccess: (value): Effect.Effect<B | Kept<B>, E | E2 | DeadLetterStoreError | PayloadUnencodable> =>
         Effect.succeed(options.afterwards === "fail" ? value : { _tag: "Done", value }),
       onFailure: (cause) => {
-        if (Failure.infoUnsafe(fiber, cause).kind === "Cancelled") return Effect.failCause(cause)
+        if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
         const offered = offer(engine, payload, {
           cause,
           attempts: tried,

@@ -64,7 +64,7 @@ export const Meta = Schema.Struct({
   reason: Schema.optionalKey(Reason),
   failure: Info,
   fingerprint: Schema.String,
-  failedAt: Schema.Finite,
+  failedAt: Schema.Int,
   offeredAt: Schema.Finite,
   changedAt: Schema.Finite,
   occurrences: Schema.Int,

@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Engine } from "./engine.ts"
 import type { DeadLetterStoreError } from "./errors.ts"
+import { fingerprint } from "./fingerprint.ts"
 import { type Letter, remember } from "./letter.ts"
 import { fromLine, toLine } from "./line.ts"
 import { fromRow, toRow } from "./record.ts"
@@ -95,6 +96,7 @@ const importLine = <A>(
     const arrived: Letter = {
       ...known,
       ...remember(known, { at: now, event: "Imported", note: `from ${from}` }),
+      fingerprint: fingerprint(known.failure),
       changedAt: now,
       // Whoever had it, had it there.
       state: known.state === "Redriving" ? "Dead" : known.state,

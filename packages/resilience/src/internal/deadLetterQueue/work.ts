@@ -82,7 +82,8 @@ export const work = <A, E, R>(
     Effect.gen(function*(): Effect.fn.Return<Done | undefined, DeadLetterStoreError, R> {
       const { leaseMillis, owner } = engine
       const claimedAt = yield* monotonic
-      const claimed = yield* restore(change(engine, id, { _tag: "Claim", owner, leaseMillis, selection }, { isWanted }))
+      // Not to be interrupted either: a claim that nobody knows of would look like a crash when its lease ends.
+      const claimed = yield* change(engine, id, { _tag: "Claim", owner, leaseMillis, selection }, { isWanted })
       if (claimed._tag === "Gone") return undefined
       if (claimed._tag === "Refused") {
         return { outcome: claimed.reason === "WrongState" ? "skipped" : "taken", letter: claimed.letter }
@@ -109,11 +110,10 @@ export const work = <A, E, R>(
         const { failure: error } = settled
         return error instanceof LeaseLost ? yield* tell({ outcome: "leaseLost", letter, error }) : yield* error
       }
-      if (verdict.interruption === undefined) {
-        return yield* tell({ outcome: verdict.outcome, letter: settled.success, failure: verdict.failure })
-      }
-      yield* tell({ outcome: "interrupted", letter: settled.success })
-      return yield* Effect.failCause(verdict.interruption)
+      const done = yield* tell({ outcome: verdict.outcome, failure: verdict.failure, letter: settled.success })
+      // Where the worker was interrupted, and not only something in its handler, this is where it ends.
+      yield* restore(Effect.yieldNow)
+      return done
     })
   )
 
@@ -122,9 +122,8 @@ type Verdict =
   | Done
   | {
     readonly event: Event
-    readonly outcome: Outcome
+    readonly outcome: Outcome | "interrupted"
     readonly failure?: Failure.Info | undefined
-    readonly interruption?: Cause.Cause<never> | undefined
     readonly error?: DeadLetterStoreError | undefined
   }
 
@@ -191,14 +190,10 @@ const run = <A, E, R>(
             error: atomically === undefined ? error as DeadLetterStoreError : undefined
           }
         }
-        if (Cause.hasInterruptsOnly(cause)) {
-          return {
-            event: { _tag: "Interrupt", fence },
-            outcome: "failed",
-            interruption: cause as Cause.Cause<never>
-          }
-        }
         const failure = redacted(Failure.infoUnsafe(fiber, cause), engine.redactor.text)
+        if (Cause.hasInterruptsOnly(cause)) {
+          return { event: { _tag: "Interrupt", fence }, outcome: "interrupted", failure }
+        }
         return { event: { _tag: "Fail", fence, failure }, outcome: "failed", failure }
       }
     })
@@ -219,9 +214,10 @@ const settle = <A>(
     )
   )
 
-const tell = (done: Omit<Done, "outcome"> & { readonly outcome: Outcome | "interrupted" }): Effect.Effect<Done> =>
+const tell = (
+  { error, failure, letter, outcome }: Omit<Done, "outcome"> & { readonly outcome: Outcome | "interrupted" }
+): Effect.Effect<Done> =>
   Effect.withFiber((fiber) => {
-    const { letter, outcome } = done
     if (outcome !== "taken" && outcome !== "skipped" && outcome !== "due") {
       Signal.emitUnsafe(fiber, {
         _tag: "LetterRedriven",
@@ -231,7 +227,7 @@ const tell = (done: Omit<Done, "outcome"> & { readonly outcome: Outcome | "inter
         outcome
       })
     }
-    return Effect.succeed({ ...done, outcome: outcome === "interrupted" ? "failed" : outcome })
+    return Effect.succeed({ outcome: outcome === "interrupted" ? "failed" : outcome, letter, failure, error })
   })
 
 /** The work is done and its success could not be noted. */
@@ -264,7 +260,7 @@ const keepLease = <A>(
     Effect.gen(function*() {
       const { leaseMillis, name } = engine
       const fence = letter.claims
-      const lost = new LeaseLost({ queue: name, id: letter.id, fence })
+      const lost = Effect.suspend(() => Effect.fail(new LeaseLost({ queue: name, id: letter.id, fence })))
       let until = claimedAt + leaseMillis
       while (true) {
         const left = until - monotonicMillis(fiber)
