@@ -223,6 +223,8 @@ describe("deadLetterOnFailure", () => {
       yield* Effect.yieldNow
       yield* Fiber.interrupt(fiber)
       assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
+      const inside = yield* Effect.exit(queue.deadLetterOnFailure(() => Effect.interrupt)({ order: 1 }))
+      assert.isTrue(Exit.hasInterrupts(inside))
       assert.strictEqual(yield* queue.count(), 0)
     }).pipe(test))
 

@@ -59,7 +59,6 @@ export const open = (
         )
         : Effect.void
     )
-    yield* tidy
 
     const write = Effect.fnUntraced(function*(entry: Entry) {
       const line = encode(entry)

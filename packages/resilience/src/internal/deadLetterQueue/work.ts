@@ -267,9 +267,8 @@ const keepLease = <A>(
         if (left <= 0) return yield* lost
         yield* Effect.sleep(Math.min(left, leaseMillis / 3))
         const asked = monotonicMillis(fiber)
-        if (asked >= until) return yield* lost
         const renewed = yield* change(engine, letter.id, { _tag: "Renew", fence, leaseMillis }).pipe(
-          Effect.timeout(until - asked),
+          Effect.timeout(Math.max(0, until - asked)),
           Effect.result
         )
         if (Result.isFailure(renewed)) continue
