@@ -193,6 +193,19 @@ describe("redriving", () => {
       }
     }).pipe(test))
 
+  it.effect("a rate that is a number is for each second; one out of range is refused", () =>
+    Effect.gen(function*() {
+      const queue = yield* orders()
+      yield* offerMany(queue, 10)
+      const fiber = yield* Effect.forkChild(drain(queue.redrive({}, () => Effect.void, { rate: 2 })))
+      yield* TestClock.adjust("4499 millis")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(fiber)
+      assert.throws(() => queue.redrive({}, () => Effect.void, { rate: 0 }), RangeError, /^rate.limit must be/)
+      assert.throws(() => queue.redrive({}, () => Effect.void, { concurrency: 0 }), RangeError, /^concurrency must be/)
+    }).pipe(test))
+
   it.effect("two redrives at once share the letters, none is handed over twice", () =>
     Effect.gen(function*() {
       const queue = yield* orders()

@@ -16,8 +16,9 @@ export interface Rate {
 }
 
 /** Waits for the next free moment. A wait that is interrupted leaves its moment unused. */
-export const make = (rate: Rate | undefined): Effect.Effect<void> => {
-  if (rate === undefined) return Effect.void
+export const make = (given: number | Rate | undefined): Effect.Effect<void> => {
+  if (given === undefined) return Effect.void
+  const rate = typeof given === "number" ? { limit: given, window: 1_000 } : given
   const interval = positiveMillis("rate.window", rate.window) / positiveInteger("rate.limit", rate.limit)
   let next = -Infinity
   return Effect.withFiber((fiber) => {

@@ -45,8 +45,8 @@ export interface Destination<A, E, R> {
  * @since 0.1.0
  */
 export interface RedriveOptions {
-  /** Default: as fast as the handler goes. */
-  readonly rate?: Pacer.Rate | undefined
+  /** A number is for each second. Default: as fast as the handler goes. */
+  readonly rate?: number | Pacer.Rate | undefined
   /** How many at once. Default 1, the oldest first. */
   readonly concurrency?: number | undefined
   /** Looks what would be handed over, and changes nothing. Default `false`. */

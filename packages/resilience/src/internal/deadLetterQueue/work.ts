@@ -110,10 +110,8 @@ export const work = <A, E, R>(
         const { failure: error } = settled
         return error instanceof LeaseLost ? yield* tell({ outcome: "leaseLost", letter, error }) : yield* error
       }
-      const done = yield* tell({ outcome: verdict.outcome, failure: verdict.failure, letter: settled.success })
-      // Where the worker was interrupted, and not only something in its handler, this is where it ends.
-      yield* restore(Effect.yieldNow)
-      return done
+      // Where the worker was interrupted, and not only something in its handler, it ends after this.
+      return yield* tell({ outcome: verdict.outcome, failure: verdict.failure, letter: settled.success })
     })
   )
 
