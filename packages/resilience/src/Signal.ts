@@ -270,7 +270,7 @@ export interface DeadLettered {
 }
 
 /**
- * A redrive of a letter ended. `attempt` counts from 1.
+ * A redrive of a letter ended. `attempt` counts from 1. That one `crashed` is told by whoever finds its letter.
  *
  * @category models
  * @since 0.1.0
@@ -280,7 +280,7 @@ export interface LetterRedriven {
   readonly queue: string
   readonly id: string
   readonly attempt: number
-  readonly outcome: "redriven" | "failed" | "interrupted" | "quarantined" | "givenBack" | "leaseLost"
+  readonly outcome: "redriven" | "failed" | "interrupted" | "crashed" | "quarantined" | "givenBack" | "leaseLost"
 }
 
 /**

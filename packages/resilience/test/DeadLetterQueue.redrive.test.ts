@@ -193,6 +193,23 @@ describe("redriving", () => {
       }
     }).pipe(test))
 
+  it.effect("a handler that throws has failed; a selection of another queue is a defect", () =>
+    Effect.gen(function*() {
+      const queue = yield* orders()
+      const [id = ""] = yield* offerMany(queue, 1)
+      const throwing = (): Effect.Effect<void> => {
+        throw new Error("bug")
+      }
+      assert.deepStrictEqual(yield* outcomes(queue.redrive([id], throwing)), ["failed"])
+      assert.deepInclude((yield* queue.get(id)).failure, { message: "bug", code: "Defect" })
+      const other = yield* orders({ name: "others" })
+      const exit = yield* Effect.exit(drain(other.redrive(yield* queue.select(), () => Effect.void)))
+      assert.match(
+        String(Exit.isFailure(exit) && exit.cause),
+        /selection must be of queue "others", got one of "orders"/
+      )
+    }).pipe(test))
+
   it.effect("a rate that is a number is for each second; one out of range is refused", () =>
     Effect.gen(function*() {
       const queue = yield* orders()
@@ -393,7 +410,11 @@ describe("leases", () => {
         yield* TestClock.adjust("20 seconds")
       })
       yield* leave
-      yield* queue.sweep
+      const heard: Array<Signal.Signal> = []
+      yield* queue.sweep.pipe(Effect.provide(Signal.layer((signal) => heard.push(signal))))
+      assert.deepStrictEqual(heard, [
+        { _tag: "LetterRedriven", queue: "orders", id, attempt: 1, outcome: "crashed" }
+      ])
       assert.deepInclude(yield* queue.get(id), {
         state: "Dead",
         attempts: { delivered: 0, interrupted: 0, crashed: 1 }

@@ -106,7 +106,9 @@ export const frozen = <A>(
   isIds(selected)
     ? Effect.succeed([...new Set(selected)])
     : isSelection(selected)
-    ? Effect.succeed(selected)
+    ? selected.queue === engine.name
+      ? Effect.succeed(selected)
+      : Effect.die(new RangeError(`selection must be of queue "${engine.name}", got one of "${selected.queue}"`))
     : select(engine, selected)
 
 /** What a redrive asks before each letter, beside what everybody may ask of it. */

@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Signal from "../../Signal.ts"
 import { change, type Engine } from "./engine.ts"
 import type { DeadLetterStoreError } from "./errors.ts"
+import type { Letter } from "./letter.ts"
 import { isLeased } from "./lifecycle.ts"
 import { toLine } from "./line.ts"
 import { fromRow } from "./record.ts"
@@ -21,9 +22,23 @@ const rescueAll = Effect.fnUntraced(function*<A>(engine: Engine<A>) {
   yield* eachRow(
     engine,
     { states: ["Redriving"] },
-    (row) => isLeased(fromRow(row), now) ? Effect.void : change(engine, row.id, { _tag: "Rescue" })
+    (row) =>
+      isLeased(fromRow(row), now)
+        ? Effect.void
+        : Effect.flatMap(change(engine, row.id, { _tag: "Rescue" }), (result) =>
+          result._tag === "Changed" ? tellCrash(result.before) : Effect.void)
   )
 })
+
+/** A worker was not heard of again, as whoever finds its letter can tell. */
+export const tellCrash = (letter: Letter): Effect.Effect<void> =>
+  Signal.emit({
+    _tag: "LetterRedriven",
+    queue: letter.queue,
+    id: letter.id,
+    attempt: letter.claims,
+    outcome: "crashed"
+  })
 
 const sweepAge = Effect.fnUntraced(function*<A>(engine: Engine<A>) {
   if (engine.retentionLimits.ageMillis === undefined) return

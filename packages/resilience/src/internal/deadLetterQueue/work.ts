@@ -12,6 +12,7 @@ import { type DeadLetterStoreError, LeaseLost } from "./errors.ts"
 import type { Letter } from "./letter.ts"
 import type { Event } from "./lifecycle.ts"
 import { redacted } from "./offer.ts"
+import { tellCrash } from "./sweep.ts"
 
 /**
  * What a handler is told beside the payload.
@@ -88,7 +89,8 @@ export const work = <A, E, R>(
       if (claimed._tag === "Refused") {
         return { outcome: claimed.reason === "WrongState" ? "skipped" : "taken", letter: claimed.letter }
       }
-      const { body, letter } = claimed
+      const { before, body, letter } = claimed
+      if (before.state === "Redriving") yield* tellCrash(before)
       // Its crashes had used up what it had: claiming it only wrote that down.
       if (letter.state !== "Redriving") return yield* tell({ outcome: "quarantined", letter })
 
@@ -99,7 +101,7 @@ export const work = <A, E, R>(
           engine,
           letter,
           claimedAt,
-          handler(opened.success.payload, opened.success.context),
+          Effect.suspend(() => handler(opened.success.payload, opened.success.context)),
           restore,
           atomically
         )
