@@ -270,6 +270,34 @@ export interface DeadLettered {
 }
 
 /**
+ * A redrive of a letter ended. `attempt` counts from 1. That one `crashed` is told by whoever finds its letter.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LetterRedriven {
+  readonly _tag: "LetterRedriven"
+  readonly queue: string
+  readonly id: string
+  readonly attempt: number
+  readonly outcome: "redriven" | "failed" | "interrupted" | "crashed" | "quarantined" | "givenBack" | "leaseLost"
+}
+
+/**
+ * A letter was thrown away to keep to the queue's retention.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LetterEvicted {
+  readonly _tag: "LetterEvicted"
+  readonly queue: string
+  readonly id: string
+  readonly kind: Failure.Kind
+  readonly reason: "age" | "size"
+}
+
+/**
  * A health check changed its verdict.
  *
  * @category models
@@ -323,6 +351,8 @@ export type Signal =
   | Hedged
   | CacheServed
   | DeadLettered
+  | LetterRedriven
+  | LetterEvicted
   | HealthChanged
 
 /**

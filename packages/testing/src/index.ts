@@ -6,6 +6,7 @@
 export * as CircuitBreakerStoreSuite from "./CircuitBreakerStoreSuite.ts"
 export * as CircuitHistory from "./CircuitHistory.ts"
 export * as CircuitModel from "./CircuitModel.ts"
+export * as DeadLetterStoreSuite from "./DeadLetterStoreSuite.ts"
 export * as Dependency from "./Dependency.ts"
 export * as Faults from "./Faults.ts"
 export * as PostgresServer from "./PostgresServer.ts"
