@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as PubSub from "effect/PubSub"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Change, Check, Condition, Heartbeat } from "../../HealthProbes.ts"
 import { Board, CheckEntry, ConditionEntry, type Entry, HeartbeatEntry } from "./board.ts"
@@ -35,12 +35,14 @@ export const watch = Effect.fnUntraced(
       PubSub.publishUnsafe(changes, change)
       failovers.get(change.check)?.(change)
     })
+    // Stopping a check may take its timeout, so they are stopped all at once.
+    const all = yield* Scope.fork(yield* Effect.scope, "parallel")
     for (const { item, settings } of declared) {
       const entry = entries.get(item.name)
       if (entry instanceof CheckEntry && settings !== undefined) {
-        yield* Effect.forkScoped(Effect.scoped(keepChecking(board, entry, settings)))
+        yield* Effect.forkIn(Effect.scoped(keepChecking(board, entry, settings)), all)
       } else if (entry instanceof HeartbeatEntry) {
-        yield* Effect.forkScoped(keepListening(board, entry))
+        yield* Effect.forkIn(keepListening(board, entry), all)
       }
     }
     return { board, changes: Stream.fromPubSub(changes) }
