@@ -126,7 +126,7 @@ describe("HealthProbes", () => {
         "worker Failed->Healthy",
         "worker Healthy->Failed"
       ])
-    }).pipe(Effect.provide(HealthProbes.layer([worker])), Effect.provide(layer))
+    }).pipe(Effect.provide(Layer.provideMerge(HealthProbes.layer([worker]), layer)))
   })
 
   it.effect("HP2 a thousand concurrent probes cause no call: there is one an interval", () => {
@@ -259,7 +259,16 @@ describe("HealthProbes", () => {
         seen.push((yield* states)["database"])
       }
       assert.deepStrictEqual(seen, [
-        ...["Healthy", "Degraded", "Degraded", "Degraded", "Failed", "Failed", "Failed", "Failed", "Failed", "Failed"],
+        "Healthy",
+        "Degraded",
+        "Degraded",
+        "Degraded",
+        "Failed",
+        "Failed",
+        "Failed",
+        "Failed",
+        "Failed",
+        "Failed",
         "Healthy"
       ])
       assert.deepStrictEqual(signals, [
@@ -269,10 +278,10 @@ describe("HealthProbes", () => {
         "database Failed->Healthy"
       ])
     }).pipe(
-      Effect.provide(
-        HealthProbes.layer([HealthProbes.check({ name: "database", probe: database.probe, interval: every })])
-      ),
-      Effect.provide(layer)
+      Effect.provide(Layer.provideMerge(
+        HealthProbes.layer([HealthProbes.check({ name: "database", probe: database.probe, interval: every })]),
+        layer
+      ))
     )
   })
 

@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
@@ -38,7 +38,7 @@ export const keepChecking = Effect.fnUntraced(
       const { generation } = entry
       yield* record(board, entry, settings, generation, ask)
       const delay = yield* nextDelay(entry.standing.state)
-      yield* delay === undefined ? entry.wake.await : Effect.timeoutOption(entry.wake.await, delay)
+      yield* Option.isNone(delay) ? entry.wake.await : Effect.timeoutOption(entry.wake.await, delay.value)
     }
   }
 )
@@ -56,12 +56,12 @@ const record = <R>(
     const since = monotonicMillis(fiber)
     return Effect.flatMap(ask, (answer) => {
       const latency = Duration.millis(monotonicMillis(fiber) - since)
-      const classified = answer._tag === "Late"
-        ? Effect.succeed(answer.info)
+      const info = answer._tag === "Late"
+        ? answer.info
         : answer._tag === "Failure"
-        ? Failure.classify(answer.cause)
-        : Effect.succeed(undefined)
-      return Effect.zipWith(DateTime.now, classified, (now, info) => {
+        ? Failure.infoUnsafe(fiber, answer.cause)
+        : undefined
+      return Effect.map(DateTime.now, (now) => {
         if (entry.generation !== generation) return
         if (info === undefined) {
           const detail = answer._tag === "Success" ? answer.value ?? undefined : undefined
@@ -113,15 +113,15 @@ const makeAsk = <R>(
   return Effect.as(Effect.addFinalizer(() => stop), ask)
 }
 
-/** The delay until the next run; `undefined` once the Schedule has ended. */
+/** The delay until the next run; `None` once the Schedule has ended. */
 const makeDelays = <R>(
   schedule: Schedule.Schedule<unknown, HealthState, never, R>
-): Effect.Effect<(state: HealthState) => Effect.Effect<Duration.Duration | undefined, never, R>, never, R> =>
+): Effect.Effect<(state: HealthState) => Effect.Effect<Option.Option<Duration.Duration>, never, R>, never, R> =>
   Effect.map(
     Schedule.toStep(schedule),
     (step) => (state) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => step(now, state)).pipe(
-        Effect.map(([, delay]) => delay),
-        Pull.catchDone(() => Effect.succeed(undefined))
+        Effect.map(([, delay]) => Option.some(delay)),
+        Pull.catchDone(() => Effect.succeed(Option.none<Duration.Duration>()))
       )
   )
