@@ -1,0 +1,68 @@
+/** What stands between the server and the application: lets requests in, and sees to how their replies end. */
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpEffect from "effect/http/HttpEffect"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { endAt, endsAnEvent } from "./endings.ts"
+import type { Phases } from "./phases.ts"
+
+export interface Settings {
+  readonly retryAfterSeconds: number
+  /** The reply to a request that comes too late, or could not be finished. */
+  readonly refusal: HttpServerResponse.HttpServerResponse
+  /** What an event stream ends with that could not be finished. */
+  readonly terminalEvent: string
+}
+
+export class Gate {
+  /** Requests that came too late. */
+  refused = 0
+  private readonly phases: Phases
+  private readonly refusal: HttpServerResponse.HttpServerResponse
+  private readonly terminalEvent: Uint8Array
+
+  constructor(phases: Phases, settings: Settings) {
+    this.phases = phases
+    this.refusal = HttpServerResponse.setHeaders(settings.refusal, {
+      connection: "close",
+      "retry-after": String(settings.retryAfterSeconds)
+    })
+    this.terminalEvent = new TextEncoder().encode(settings.terminalEvent)
+  }
+
+  guard<E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>): Effect.Effect<
+    HttpServerResponse.HttpServerResponse,
+    E,
+    R
+  > {
+    return Effect.withFiber((fiber) => {
+      if (this.phases.has("Closing")) {
+        this.refused++
+        return Effect.succeed(this.refusal)
+      }
+      HttpEffect.appendPreResponseHandlerUnsafe(fiber.context, this.seeOff)
+      return app
+    })
+  }
+
+  private readonly seeOff = (
+    _: HttpServerRequest.HttpServerRequest,
+    response: HttpServerResponse.HttpServerResponse
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse> => Effect.succeed(this.replaced(response))
+
+  private replaced(response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse {
+    // This is what Effect makes of a handler that was interrupted because the server stops.
+    if (this.phases.has("Cutting") && response.status === 503 && response.body._tag === "Empty") return this.refusal
+    const { body, headers } = response
+    const contentType = headers["content-type"]
+    if (body._tag !== "Stream" || contentType?.startsWith("text/event-stream") !== true) return response
+    return HttpServerResponse.setBody(
+      response,
+      HttpBody.stream(
+        endAt(body.stream, this.phases, "Cutting", () => this.terminalEvent, endsAnEvent),
+        contentType
+      )
+    )
+  }
+}
