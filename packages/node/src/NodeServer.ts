@@ -175,6 +175,14 @@ export interface Custom<R = never> {
 }
 
 /**
+ * Ends a stream with an element of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type EndWith = <A, E, R, B>(stream: Stream.Stream<A, E, R>, last: () => B) => Stream.Stream<A | B, E, R>
+
+/**
  * The server behind the program's `HttpServer`.
  *
  * - `phase`: how far its shutdown has come.
@@ -183,6 +191,8 @@ export interface Custom<R = never> {
  * - `shutdown`: begins it and waits for its end; a second one waits for the first. What is left then is interrupted
  *   when the scope of the server closes.
  * - `connections`: how many are open, and how much on them is under way.
+ * - `endAtClosing`, `endAtDeadline`: {@link endAtClosing} and {@link endAtDeadline} for a handler that has the server at
+ *   hand, as a reply's stream may need no services.
  *
  * @category services
  * @since 0.1.0
@@ -194,12 +204,8 @@ export class NodeServer extends Context.Service<NodeServer, {
   readonly draining: Effect.Effect<boolean>
   readonly shutdown: Effect.Effect<Shutdown.Summary>
   readonly connections: Effect.Effect<{ readonly open: number; readonly inFlight: number }>
-  /** Used by {@link endAtClosing} and {@link endAtDeadline}. */
-  readonly endAt: <A, E, R, B>(
-    stream: Stream.Stream<A, E, R>,
-    phase: Phase,
-    last: () => B
-  ) => Stream.Stream<A | B, E, R>
+  readonly endAtClosing: EndWith
+  readonly endAtDeadline: EndWith
 }>()("@effect-resilience/node/NodeServer") {}
 
 /**
@@ -289,7 +295,7 @@ export const endAtClosing: {
 } = dual(
   2,
   <A, E, R, B>(self: Stream.Stream<A, E, R>, last: () => B): Stream.Stream<A | B, E, R | NodeServer> =>
-    Stream.unwrap(Effect.map(NodeServer, (server) => server.endAt(self, "Closing", last)))
+    Stream.unwrap(Effect.map(NodeServer, (server) => server.endAtClosing(self, last)))
 )
 
 /**
@@ -305,7 +311,7 @@ export const endAtDeadline: {
 } = dual(
   2,
   <A, E, R, B>(self: Stream.Stream<A, E, R>, last: () => B): Stream.Stream<A | B, E, R | NodeServer> =>
-    Stream.unwrap(Effect.map(NodeServer, (server) => server.endAt(self, "Deadline", last)))
+    Stream.unwrap(Effect.map(NodeServer, (server) => server.endAtDeadline(self, last)))
 )
 
 /**
@@ -431,7 +437,8 @@ const start = Effect.fnUntraced(function*<R>(settings: Settings, custom: Custom<
     draining: Effect.sync(() => phases.has("Draining")),
     shutdown: shutdown.run({ now: false }),
     connections: Effect.sync(() => ({ open: connections.open, inFlight: connections.inFlight })),
-    endAt: (stream, phase, last) => endAt(stream, phases, phase, last)
+    endAtClosing: (stream, last) => endAt(stream, phases, "Closing", last),
+    endAtDeadline: (stream, last) => endAt(stream, phases, "Deadline", last)
   }).pipe(Context.add(
     HttpServer.HttpServer,
     HttpServer.make({

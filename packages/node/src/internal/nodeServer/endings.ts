@@ -7,22 +7,23 @@ import * as Stream from "effect/Stream"
 import type { Phase, Phases } from "./phases.ts"
 
 /**
- * Ends a stream with `last` when the phase is reached; what it waits for then is interrupted. `mayEnd` is asked after each
- * piece whether the stream may end behind it.
+ * Ends a stream with `last` when the phase is reached; what it waits for then is interrupted. `mayEnd` is told each piece, and
+ * says whether the stream may end behind it.
  */
 export const endAt = <A, E, R, B>(
   stream: Stream.Stream<A, E, R>,
   phases: Phases,
   phase: Phase,
   last: () => B,
-  mayEnd: (piece: A) => boolean = () => true
+  makeMayEnd: () => (piece: A) => boolean = () => () => true
 ): Stream.Stream<A | B, E, R> =>
   Stream.transformPull(stream, (pull) =>
     Effect.sync((): Pull.Pull<NonEmptyReadonlyArray<A | B>, E, void, R> => {
+      const mayEnd = makeMayEnd()
       let ended = false
       let between = true
       const next = Effect.map(pull, (pieces) => {
-        between = mayEnd(pieces[pieces.length - 1] ?? pieces[0])
+        for (const piece of pieces) between = mayEnd(piece)
         return pieces
       })
       const end = Effect.sync((): NonEmptyReadonlyArray<A | B> => {
@@ -37,8 +38,11 @@ export const endAt = <A, E, R, B>(
       })
     }))
 
-/** Whether a piece of an event stream ends an event, so that another one can follow it. */
-export const endsAnEvent = (piece: Uint8Array): boolean => {
-  const tail = new TextDecoder("latin1").decode(piece.subarray(-4))
-  return /(\r\n\r\n|\n\n|\r\r)$/.test(tail)
+/** Whether the bytes so far are whole events of an event stream, so that another one can follow them. */
+export const wholeEvents = () => {
+  let tail = ""
+  return (piece: Uint8Array): boolean => {
+    tail = (tail + String.fromCharCode(...piece.subarray(-4))).slice(-4)
+    return /(\r\n\r\n|\n\n|\r\r)$/.test(tail)
+  }
 }

@@ -4,7 +4,7 @@ import * as HttpBody from "effect/http/HttpBody"
 import * as HttpEffect from "effect/http/HttpEffect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { endAt, endsAnEvent } from "./endings.ts"
+import { endAt, wholeEvents } from "./endings.ts"
 import type { Phases } from "./phases.ts"
 
 export interface Settings {
@@ -60,7 +60,7 @@ export class Gate {
     return HttpServerResponse.setBody(
       response,
       HttpBody.stream(
-        endAt(body.stream, this.phases, "Cutting", () => this.terminalEvent, endsAnEvent),
+        endAt(body.stream, this.phases, "Cutting", () => this.terminalEvent, wholeEvents),
         contentType
       )
     )
