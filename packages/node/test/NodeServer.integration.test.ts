@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
 import { startApp } from "./support/shutdownApp.ts"
 import { chunkedBody, connect, get, keepAliveClient } from "./support/wire.ts"
 

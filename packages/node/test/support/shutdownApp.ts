@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { setTimeout } from "node:timers/promises"
 
 const sse = (stream: Stream.Stream<string>) =>
   HttpServerResponse.stream(Stream.encodeText(stream), { contentType: "text/event-stream" })
@@ -32,7 +33,7 @@ class App {
   /** Waits until so many have come. */
   has(started: number): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.started >= started ? Effect.void : Effect.andThen(Effect.sleep(5), this.has(started))
+      this.started >= started ? Effect.void : Effect.andThen(Effect.promise(() => setTimeout(5)), this.has(started))
     )
   }
 }
