@@ -27,16 +27,15 @@
  * import { HttpServer, HttpServerResponse } from "effect/http"
  *
  * const program = Effect.gen(function*() {
- *   yield* HttpServer.serveEffect(HttpServerResponse.text("hello"))
+ *   yield* HttpServer.serveEffect(Effect.succeed(HttpServerResponse.text("hello")))
  *   const { address } = yield* HttpServer.HttpServer
  *   const text = yield* Effect.promise(() => fetch(HttpServer.formatAddress(address)).then((reply) => reply.text()))
  *   const server = yield* NodeServer.NodeServer
- *   const { cut } = yield* server.shutdown
- *   return [text, cut, yield* server.phase]
+ *   return [text, yield* server.shutdown]
  * }).pipe(Effect.scoped)
  *
  * const layer = NodeServer.layer({ port: 0, host: "127.0.0.1", preStopDelay: 0 })
- * await Effect.runPromise(Effect.provide(program, layer)) // => ["hello", 0, "Cutting"]
+ * await Effect.runPromise(Effect.provide(program, layer)) // => ["hello", { inFlight: 0, cut: 0, refused: 0 }]
  * ```
  *
  * @since 0.1.0

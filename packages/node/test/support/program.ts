@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 const main = fileURLToPath(new URL("shutdownMain.ts", import.meta.url))
 
 /** How a process ended, and all that it had said. */
-export interface Ended {
+interface Ended {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly output: string

@@ -22,9 +22,9 @@ export interface Summary {
 }
 
 /** What ends after the deadline is told so; this is how long it may take over it. */
-export const lastWordsMillis = 750
+const lastWordsMillis = 750
 /** A client gets this long to read the end of a reply, or to answer the end of a WebSocket. */
-export const partingMillis = 500
+const partingMillis = 500
 
 export interface Parts {
   readonly settings: Settings
