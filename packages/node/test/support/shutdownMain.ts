@@ -26,7 +26,10 @@ class Telemetry extends Context.Service<Telemetry, { answered: number }>()("Tele
   )
 }
 
+let ready = true
+
 const routes = HttpRouter.addAll([
+  HttpRouter.route("GET", "/ready", () => Effect.sync(() => HttpServerResponse.empty({ status: ready ? 200 : 503 }))),
   HttpRouter.route("GET", "/slow", () =>
     Effect.gen(function*() {
       yield* say("started")
@@ -59,7 +62,12 @@ const server = NodeServer.layerConfig({
   preStopDelay: Config.Duration("PRE_STOP_DELAY"),
   drainTimeout: Config.Duration("DRAIN_TIMEOUT"),
   terminationGracePeriod: Config.Duration("GRACE")
-}, { onDrain: say("draining") })
+}, {
+  onDrain: Effect.suspend(() => {
+    ready = false
+    return say("draining")
+  })
+})
 
 const greeting = Layer.effectDiscard(
   Effect.flatMap(HttpServer.HttpServer, ({ address }) => say(`up at ${HttpServer.formatAddress(address)}`))
