@@ -4,7 +4,10 @@ import { globSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "./packages.mjs"
 
-const projects = globSync(["packages/*/tsconfig.{src,test}.json", "examples/*/tsconfig.json"], { cwd: root }).toSorted()
+const projects = globSync(
+  ["packages/*/tsconfig.{src,test}.json", "packages/benchmarks/tsconfig.json", "examples/*/tsconfig.json"],
+  { cwd: root }
+).toSorted()
 const failed = projects.filter((project) => {
   const args = ["diagnostics", "--project", join(root, project), "--format", "text", "--strict"]
   const { status, stderr, stdout } = spawnSync("effect-tsgo", args, { cwd: root, encoding: "utf8" })

@@ -248,6 +248,16 @@ export const withinHeaders: {
     )
 )
 
+/** Fails when the deadline of the running fiber has passed. */
+const timeIsUp: Effect.Effect<never, DeadlineExceeded> = Effect.withFiber((fiber) => {
+  const current = fiber.getRef(CurrentDeadline)
+  if (current === undefined) return Effect.never
+  return Effect.flatMap(
+    Effect.sleep(current.end - monotonicMillis(fiber)),
+    () => Effect.fail(exceeded(fiber, current, monotonicMillis(fiber) - current.start))
+  )
+})
+
 const cut = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   duration: Duration.Input,
@@ -255,6 +265,7 @@ const cut = <A, E, R>(
 ): Effect.Effect<A, E | DeadlineExceeded, R> => {
   const asked = durationMillis("duration", duration)
   if (asked === Infinity) return self
+  const raced = Effect.raceFirst(self, timeIsUp)
   return Effect.withFiber((fiber) => {
     const now = monotonicMillis(fiber)
     const enclosing = fiber.getRef(CurrentDeadline)
@@ -264,10 +275,7 @@ const cut = <A, E, R>(
       ? enclosing
       : { scope, start: now, budget: asked, end: now + asked, told: false }
     if (current.end <= now) return Effect.fail(exceeded(fiber, current, 0))
-    return Effect.timeoutOrElse(Effect.provideService(self, CurrentDeadline, current), {
-      duration: current.end - now,
-      orElse: () => Effect.suspend(() => Effect.fail(exceeded(fiber, current, monotonicMillis(fiber) - current.start)))
-    })
+    return Effect.provideService(raced, CurrentDeadline, current)
   })
 }
 

@@ -4,9 +4,13 @@
  * @since 0.1.0
  */
 export * as Bulkhead from "./Bulkhead.ts"
+export * as CircuitBreaker from "./CircuitBreaker.ts"
+export * as ConcurrencyLimit from "./ConcurrencyLimit.ts"
 export * as Deadline from "./Deadline.ts"
 export * as Failure from "./Failure.ts"
 export * as HealthProbes from "./HealthProbes.ts"
+export * as Hedge from "./Hedge.ts"
+export * as HealthRoutes from "./http/HealthRoutes.ts"
 export * as Retry from "./Retry.ts"
 export * as RetryBudget from "./RetryBudget.ts"
 export * as Signal from "./Signal.ts"

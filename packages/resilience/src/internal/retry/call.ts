@@ -12,10 +12,12 @@ import type { Account, RetryBudget } from "../../RetryBudget.ts"
 export class Call {
   /** Attempts that were started. */
   attempts = 0
-  private readonly accounts = new Map<RetryBudget["Service"], Account>()
+  /** Most calls draw on no budget. */
+  private accounts: Map<RetryBudget["Service"], Account> | undefined
 
   /** This call's account on a budget: one, however many parts of the policy draw on it. */
   accountOf(budget: RetryBudget["Service"], fiber: Fiber.Fiber<unknown, unknown>): Account {
+    this.accounts ??= new Map()
     let account = this.accounts.get(budget)
     if (account === undefined) {
       account = budget.openUnsafe(fiber)
@@ -26,10 +28,12 @@ export class Call {
 
   attemptStarted(): void {
     this.attempts++
+    if (this.accounts === undefined) return
     for (const account of this.accounts.values()) account.startedUnsafe()
   }
 
   settled(outcome: "success" | "failure" | "interrupted"): void {
+    if (this.accounts === undefined) return
     for (const account of this.accounts.values()) account.settleUnsafe(outcome)
   }
 }

@@ -1,0 +1,59 @@
+/** One side of a comparison: a thing that makes calls. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+
+/** Makes `count` calls, one after the other. */
+export type MakeCalls = (count: number) => Promise<void>
+
+/** A contender, set up when its turn comes. */
+export interface Contender {
+  readonly name: string
+  readonly setUp: () => Promise<
+    { readonly makeCalls: MakeCalls; readonly tearDown?: (() => Promise<void>) | undefined }
+  >
+}
+
+/** Effects are called as programs call them: in a fiber that is running, with their services in its context. */
+export const effects = <R, E>(
+  name: string,
+  layer: Layer.Layer<R, E>,
+  makeCall: Effect.Effect<Effect.Effect<unknown, unknown, R>, never, R>
+): Contender => ({
+  name,
+  setUp: async () => {
+    const scope = Scope.makeUnsafe()
+    const context = await Effect.runPromise(Layer.buildWithScope(layer, scope))
+    const call = await Effect.runPromiseWith(context)(makeCall)
+    const run = Effect.runPromiseWith(context)
+    return {
+      makeCalls: (count) =>
+        run(Effect.gen(function*() {
+          for (let made = 0; made < count; made++) yield* call
+        })) as Promise<void>,
+      tearDown: () => Effect.runPromise(Scope.close(scope, Exit.void))
+    }
+  }
+})
+
+/** The same for effects that need nothing. */
+export const plainEffects = (name: string, call: Effect.Effect<unknown>): Contender =>
+  effects(name, Layer.succeedContext(Context.empty()), Effect.succeed(call))
+
+/** A call as programs without Effect have it: an asynchronous function. */
+export const succeeds = async (): Promise<number> => 1
+
+/** Promises are called as programs call them: awaited one by one in an async function. */
+export const promises = (name: string, setUp: () => () => Promise<unknown>): Contender => ({
+  name,
+  setUp: async () => {
+    const call = setUp()
+    return {
+      makeCalls: async (count) => {
+        for (let made = 0; made < count; made++) await call()
+      }
+    }
+  }
+})
