@@ -327,8 +327,7 @@ export const endAtDeadline: {
  * ```ts no-run
  * import { NodeServer } from "@effect-resilience/node"
  * import { Layer } from "effect"
- * import { HealthProbes } from "effect-resilience"
- * import * as HealthRoutes from "effect-resilience/http/HealthRoutes"
+ * import { HealthProbes, HealthRoutes } from "effect-resilience"
  * import { HttpRouter } from "effect/http"
  *
  * const server = HttpRouter.serve(HealthRoutes.layer()).pipe(

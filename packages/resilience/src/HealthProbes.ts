@@ -642,7 +642,7 @@ const serve = ({ board, changes }: Effect.Success<ReturnType<typeof watch>>): He
       }),
     changes,
     draining: read(() => board.draining),
-    drain: read(() => board.drain()),
+    drain: read((fiber) => board.drain(fiber)),
     waitUntilReady: board.ready.await,
     tell: (item, well) =>
       Effect.withFiber((fiber) => {

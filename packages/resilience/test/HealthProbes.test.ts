@@ -4,6 +4,7 @@ import * as Signal from "effect-resilience/Signal"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -448,6 +449,34 @@ describe("HealthProbes", () => {
       yield* now
       assert.isFalse((yield* HealthProbes.ready).ok)
     }).pipe(Effect.provide(HealthProbes.layer([HealthProbes.check({ name: "a", probe: Effect.void })]))))
+
+  it.effect("tells of each run, and when the program begins and ceases to want traffic", () => {
+    const database = dependency()
+    const signals: Array<Signal.Signal> = []
+    return Effect.gen(function*() {
+      yield* now
+      database.mode = "ill"
+      yield* turn
+      yield* HealthProbes.drain
+      yield* HealthProbes.drain
+      const check = "database"
+      const duration = Duration.zero
+      assert.deepStrictEqual(signals, [
+        { _tag: "ReadinessChanged", ready: false, draining: false },
+        { _tag: "HealthChanged", check, from: "Unknown", to: "Healthy" },
+        { _tag: "ReadinessChanged", ready: true, draining: false },
+        { _tag: "HealthChecked", check, outcome: "success", state: "Healthy", duration },
+        { _tag: "HealthChanged", check, from: "Healthy", to: "Degraded" },
+        { _tag: "HealthChecked", check, outcome: "failure", state: "Degraded", duration },
+        { _tag: "ReadinessChanged", ready: false, draining: true }
+      ])
+    }).pipe(
+      Effect.provide(Layer.provideMerge(
+        HealthProbes.layer([HealthProbes.check({ name: "database", probe: database.probe, interval: every })]),
+        Signal.layer((signal) => signals.push(signal))
+      ))
+    )
+  })
 
   it.effect("a program that declares nothing is ready", () =>
     Effect.gen(function*() {

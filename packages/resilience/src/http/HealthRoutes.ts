@@ -14,8 +14,7 @@
  *
  * ```ts
  * import { Layer } from "effect"
- * import { HealthProbes } from "effect-resilience"
- * import * as HealthRoutes from "effect-resilience/http/HealthRoutes"
+ * import { HealthProbes, HealthRoutes } from "effect-resilience"
  * import { HttpRouter } from "effect/http"
  *
  * const health = HealthProbes.layer([HealthProbes.condition("plugins")])

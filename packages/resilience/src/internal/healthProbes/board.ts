@@ -100,12 +100,17 @@ export class Board {
   readonly ready = Latch.makeUnsafe(false)
   draining = false
   private started = false
+  private told: boolean | undefined
   private readonly onChange: (change: Change, entry: Entry) => void
 
-  constructor(entries: ReadonlyMap<string, Entry>, onChange: (change: Change, entry: Entry) => void) {
+  constructor(
+    entries: ReadonlyMap<string, Entry>,
+    onChange: (change: Change, entry: Entry) => void,
+    fiber: AnyFiber
+  ) {
     this.entries = entries
     this.onChange = onChange
-    this.settle()
+    this.settle(fiber)
   }
 
   /** Every change of a standing comes through here, and is told once. */
@@ -113,16 +118,17 @@ export class Board {
     const from = entry.standing.state
     const to = standing.state
     entry.standing = standing
-    this.settle()
-    if (from === to) return
-    const change = { check: entry.name, from, to }
-    this.onChange(change, entry)
-    Signal.emitUnsafe(fiber, () => ({ _tag: "HealthChanged", ...change }))
+    if (from !== to) {
+      const change = { check: entry.name, from, to }
+      this.onChange(change, entry)
+      Signal.emitUnsafe(fiber, () => ({ _tag: "HealthChanged", ...change }))
+    }
+    this.settle(fiber)
   }
 
-  drain(): void {
+  drain(fiber: AnyFiber): void {
     this.draining = true
-    this.settle()
+    this.settle(fiber)
   }
 
   group(name: string, fiber: AnyFiber): Verdict {
@@ -154,14 +160,17 @@ export class Board {
   private readonly matters = ({ groups }: Entry): boolean =>
     groups.includes("ready") || (!this.started && groups.includes("startup"))
 
-  private settle(): void {
+  private settle(fiber: AnyFiber): void {
     const all = [...this.entries.values()]
     if (!this.started) {
       this.started = !all.some((entry) => entry.groups.includes("startup") && isDown(judged(entry)))
     }
     const ready = !this.draining && !all.some((entry) => this.matters(entry) && isDown(judged(entry)))
+    if (ready === this.told) return
+    this.told = ready
     if (ready) this.ready.openUnsafe()
     else this.ready.closeUnsafe()
+    Signal.emitUnsafe(fiber, () => ({ _tag: "ReadinessChanged", ready, draining: this.draining }))
   }
 
   private among(fiber: AnyFiber, which: (entry: Entry) => boolean): ReadonlyArray<Entry> {

@@ -11,7 +11,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Failure from "../../Failure.ts"
 import type { Detail } from "../../HealthProbes.ts"
-import type { HealthState } from "../../Signal.ts"
+import * as Signal from "../../Signal.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import type { Board, CheckEntry } from "./board.ts"
 import * as Hysteresis from "./hysteresis.ts"
@@ -19,7 +19,7 @@ import * as Hysteresis from "./hysteresis.ts"
 export interface Settings<R> {
   readonly name: string
   readonly probe: Effect.Effect<void | Detail, unknown, R>
-  readonly interval: Schedule.Schedule<unknown, HealthState, never, R>
+  readonly interval: Schedule.Schedule<unknown, Signal.HealthState, never, R>
   readonly timeoutMillis: number
   readonly thresholds: Hysteresis.Thresholds
 }
@@ -71,6 +71,13 @@ const record = <R>(
           entry.facts = { ...entry.facts, lastCheck: now, lastFailure: now, lastError: info, latency }
           board.move(entry, fiber, Hysteresis.failed(thresholds, entry.standing))
         }
+        Signal.emitUnsafe(fiber, () => ({
+          _tag: "HealthChecked",
+          check: entry.name,
+          outcome: info === undefined ? "success" : "failure",
+          state: entry.standing.state,
+          duration: latency
+        }))
       })
     })
   })
@@ -115,8 +122,8 @@ const makeAsk = <R>(
 
 /** The delay until the next run; `None` once the Schedule has ended. */
 const makeDelays = <R>(
-  schedule: Schedule.Schedule<unknown, HealthState, never, R>
-): Effect.Effect<(state: HealthState) => Effect.Effect<Option.Option<Duration.Duration>, never, R>, never, R> =>
+  schedule: Schedule.Schedule<unknown, Signal.HealthState, never, R>
+): Effect.Effect<(state: Signal.HealthState) => Effect.Effect<Option.Option<Duration.Duration>, never, R>, never, R> =>
   Effect.map(
     Schedule.toStep(schedule),
     (step) => (state) =>

@@ -34,7 +34,7 @@ export const watch = Effect.fnUntraced(
     const board = new Board(entries, (change) => {
       PubSub.publishUnsafe(changes, change)
       failovers.get(change.check)?.(change)
-    })
+    }, fiber)
     // Stopping a check may take its timeout, so they are stopped all at once.
     const all = yield* Scope.fork(yield* Effect.scope, "parallel")
     for (const { item, settings } of declared) {
