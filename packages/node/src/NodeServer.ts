@@ -52,6 +52,7 @@ import type * as Etag from "effect/http/Etag"
 import type * as HttpPlatform from "effect/http/HttpPlatform"
 import * as HttpServer from "effect/http/HttpServer"
 import type * as HttpServerError from "effect/http/HttpServerError"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -161,8 +162,13 @@ export interface Options {
 export interface Custom<R = never> {
   /** Run as soon as the shutdown begins, to take readiness down. Nobody waits for it; its failure is logged. */
   readonly onDrain?: Effect.Effect<void, unknown, R> | undefined
-  /** The reply, with its status, to a request that comes too late. `Retry-After` is added. Default: problem details, 503. */
-  readonly refusal?: HttpServerResponse.HttpServerResponse | undefined
+  /**
+   * The reply to a request that comes too late, or could not be finished; `Retry-After` is added. Default: problem details
+   * with status 503. Middleware of the router does not see it.
+   */
+  readonly refusal?:
+    | ((request: HttpServerRequest.HttpServerRequest) => HttpServerResponse.HttpServerResponse)
+    | undefined
   /** What an event stream that could not be finished ends with, on the wire. Default: an event `error` with JSON. */
   readonly terminalEvent?: string | undefined
   /** The reply to what is not HTTP. Default: problem details. */
@@ -320,7 +326,8 @@ export const endAtDeadline: {
  * which closes the rest. `SIGINT` does the same without the `preStopDelay`. A second signal ends the process at once.
  *
  * The exit code is 0 when it was told to stop and did. It is 1 when the program failed, or when the shutdown was not done
- * half a second before `terminationGracePeriod` (default 30 seconds), which is logged; after a second signal 128 plus its number.
+ * half a second before the `terminationGracePeriod` of its servers, which is logged; after a second signal it is 128 plus the
+ * number of the signal.
  *
  * **Example** (A whole program)
  *
@@ -341,6 +348,7 @@ export const endAtDeadline: {
  * @since 0.1.0
  */
 export const runMain = <A, E>(effect: Effect.Effect<A, E>, options?: {
+  /** For a program without a server. Default 30 seconds. */
   readonly terminationGracePeriod?: Duration.Input | undefined
   /** Leaves it to the program to say why it failed. Default `false`. */
   readonly disableErrorReporting?: boolean | undefined
@@ -357,6 +365,7 @@ const reserveMillis = 3_000
 interface Settings extends Shutdown.Settings {
   readonly port: number
   readonly host: string | undefined
+  readonly graceMillis: number
   readonly retryAfterSeconds: number
   readonly limits: Http.ServerOptions
 }
@@ -378,6 +387,7 @@ const check = (options: Options): Settings => {
     host: options.host,
     preStopMillis,
     drainMillis,
+    graceMillis,
     retryAfterSeconds: Math.ceil(millisOf("retryAfter", options.retryAfter ?? "1 second") / 1_000),
     limits: {
       headersTimeout: millisOf("headersTimeout", options.headersTimeout ?? "15 seconds"),
@@ -395,7 +405,7 @@ const start = Effect.fnUntraced(function*<R>(settings: Settings, custom: Custom<
   Refusals.answerUnreadable(server, custom.unreadable)
   const gate = new Gate(phases, {
     retryAfterSeconds: settings.retryAfterSeconds,
-    refusal: custom.refusal ?? Refusals.shuttingDown,
+    refusal: custom.refusal ?? (() => Refusals.shuttingDown),
     terminalEvent: custom.terminalEvent ?? Refusals.terminalEvent(settings.retryAfterSeconds)
   })
   const shutdown = new Shutdown.Shutdown({
@@ -423,9 +433,9 @@ const start = Effect.fnUntraced(function*<R>(settings: Settings, custom: Custom<
   yield* Effect.addFinalizer(() => close)
   const servers = yield* Main.CurrentServers
   if (servers !== undefined) {
-    const shutDown: Main.ShutDown = (options) => shutdown.run(options)
-    servers.add(shutDown)
-    yield* Effect.addFinalizer(() => Effect.sync(() => servers.delete(shutDown)))
+    const self: Main.Server = { shutDown: (options) => shutdown.run(options), graceMillis: settings.graceMillis }
+    servers.add(self)
+    yield* Effect.addFinalizer(() => Effect.sync(() => servers.delete(self)))
   }
 
   return Context.make(NodeServer, {

@@ -5,6 +5,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { startApp } from "./support/shutdownApp.ts"
@@ -37,7 +38,12 @@ describe("NodeServer, while it drains", () => {
           // A connection each: the listener is still there.
           const other = yield* keepAliveClient(port)
           const reply = yield* Effect.promise(() => other.get(path))
-          assert.deepStrictEqual([path, reply.status, reply.headers.connection], [path, status, "close"])
+          assert.deepStrictEqual([path, reply.status, reply.text, reply.headers.connection], [
+            path,
+            status,
+            "",
+            "close"
+          ])
         }
         yield* app.letGo
         const reply = yield* Fiber.join(slow)
@@ -195,6 +201,28 @@ describe("NodeServer, with requests under way", () => {
       assert.match(reply, /^HTTP\/1.1 503 Service Unavailable\r\n[^]*retry-after: 1\r\n[^]*"code":"shutting_down"/i)
       assert.strictEqual(app.interrupted, 1)
       assert.deepStrictEqual(yield* server.shutdown, { inFlight: 1, cut: 1, refused: 0 })
+    }).pipe(Effect.scoped))
+
+  it.live("SD2 in the words of the program", () =>
+    Effect.gen(function*() {
+      const { app, close, port } = yield* startApp(short, {
+        refusal: ({ url }) => HttpServerResponse.text(`${url} later`, { status: 503 }),
+        terminalEvent: "event: later\ndata: 1\n\n"
+      })
+      const slow = yield* connect(port)
+      slow.send(get("/slow"))
+      const words = yield* connect(port)
+      words.send(get("/words"))
+      yield* app.has(2)
+      yield* close
+      assert.match(
+        yield* Effect.promise(() => slow.closed),
+        /^HTTP\/1.1 503 [^]*retry-after: 1\r\n[^]*\r\n\r\n\/slow later$/
+      )
+      assert.deepStrictEqual(chunkedBody(yield* Effect.promise(() => words.closed)), {
+        text: "data: one\n\ndata: two\n\nevent: later\ndata: 1\n\n",
+        complete: true
+      })
     }).pipe(Effect.scoped))
 
   it.live("SD2 what cannot say that it is not whole is not ended as if it were", () =>

@@ -57,7 +57,6 @@ import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
@@ -619,18 +618,15 @@ const settingsOf = <R>(options: CheckOptions<R>, defaults: Defaults): Settings<R
 }
 
 const serve = ({ board, changes }: Effect.Success<ReturnType<typeof watch>>): HealthProbes["Service"] => {
-  const read = <A>(f: (fiber: Fiber.Fiber<unknown, unknown>) => A): Effect.Effect<A> =>
-    Effect.withFiber((fiber) => Effect.succeed(f(fiber)))
-
   const checks = [...board.entries.values()].filter((entry) => entry instanceof CheckEntry)
 
   return {
     [TypeId]: TypeId,
-    live: read((fiber) => board.group("live", fiber)),
-    ready: read((fiber) => board.readiness(fiber)),
-    startup: read((fiber) => board.startup(fiber)),
-    group: (name) => read((fiber) => board.group(name, fiber)),
-    report: read((fiber) => board.report(fiber)),
+    live: Effect.sync(() => board.group("live")),
+    ready: Effect.sync(() => board.readiness()),
+    startup: Effect.sync(() => board.startup()),
+    group: (name) => Effect.sync(() => board.group(name)),
+    report: Effect.sync(() => board.report()),
     reset: (name) =>
       Effect.withFiber((fiber) => {
         const entry = checks.find((entry) => entry.name === name)
@@ -641,8 +637,11 @@ const serve = ({ board, changes }: Effect.Success<ReturnType<typeof watch>>): He
         return Effect.succeed(entry.report())
       }),
     changes,
-    draining: read(() => board.draining),
-    drain: read((fiber) => board.drain(fiber)),
+    draining: Effect.sync(() => board.draining),
+    drain: Effect.withFiber((fiber) => {
+      board.drain(fiber)
+      return Effect.void
+    }),
     waitUntilReady: board.ready.await,
     tell: (item, well) =>
       Effect.withFiber((fiber) => {

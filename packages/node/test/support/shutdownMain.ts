@@ -80,4 +80,4 @@ const program = HttpRouter.serve(routes, { disableLogger: true }).pipe(
   Layer.provide(Telemetry.layer)
 )
 
-NodeServer.runMain(Layer.launch(program), { terminationGracePeriod: process.env["GRACE"] as "1 second" })
+NodeServer.runMain(Layer.launch(program))

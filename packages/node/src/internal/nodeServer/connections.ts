@@ -18,8 +18,7 @@ export class Connections {
   constructor(server: Server, phases: Phases) {
     this.server = server
     const onRequest = (_: IncomingMessage, response: ServerResponse) => {
-      // What comes this late is refused, and not waited for.
-      if (!phases.has("Closing")) this.hold(this.responses, response)
+      this.hold(this.responses, response)
       if (phases.has("Draining")) response.shouldKeepAlive = false
       // A connection that falls idle now would keep the server from closing as long as its client likes.
       response.once("close", () => {
@@ -39,9 +38,7 @@ export class Connections {
     })
     server.on("request", onRequest)
     server.on("checkContinue", onRequest)
-    server.on("upgrade", (_, socket) => {
-      if (!phases.has("Closing")) this.hold(this.upgraded, socket)
-    })
+    server.on("upgrade", (_, socket) => this.hold(this.upgraded, socket))
   }
 
   /** Requests that are being answered, and connections that were upgraded. */
@@ -62,7 +59,6 @@ export class Connections {
   /** Takes no new connections, and closes those on which nothing is going on. */
   close(): void {
     this.server.close()
-    this.server.closeIdleConnections()
   }
 
   readonly untilIdle: Effect.Effect<void> = this.when(() => this.inFlight === 0)

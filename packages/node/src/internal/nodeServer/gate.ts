@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpEffect from "effect/http/HttpEffect"
-import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { endAt, wholeEvents } from "./endings.ts"
 import type { Phases } from "./phases.ts"
@@ -10,50 +10,56 @@ import type { Phases } from "./phases.ts"
 export interface Settings {
   readonly retryAfterSeconds: number
   /** The reply to a request that comes too late, or could not be finished. */
-  readonly refusal: HttpServerResponse.HttpServerResponse
+  readonly refusal: (request: HttpServerRequest.HttpServerRequest) => HttpServerResponse.HttpServerResponse
   /** What an event stream ends with that could not be finished. */
   readonly terminalEvent: string
 }
+
+type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 
 export class Gate {
   /** Requests that came too late. */
   refused = 0
   private readonly phases: Phases
-  private readonly refusal: HttpServerResponse.HttpServerResponse
+  private readonly settings: Settings
   private readonly terminalEvent: Uint8Array
 
   constructor(phases: Phases, settings: Settings) {
     this.phases = phases
-    this.refusal = HttpServerResponse.setHeaders(settings.refusal, {
-      connection: "close",
-      "retry-after": String(settings.retryAfterSeconds)
-    })
+    this.settings = settings
     this.terminalEvent = new TextEncoder().encode(settings.terminalEvent)
   }
 
-  guard<E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>): Effect.Effect<
-    HttpServerResponse.HttpServerResponse,
-    E,
-    R
-  > {
-    return Effect.withFiber((fiber) => {
+  guard<E, R>(app: App<E, R>): App<E, R | HttpServerRequest.HttpServerRequest> {
+    return Effect.withFiber((fiber): App<E, R | HttpServerRequest.HttpServerRequest> => {
       if (this.phases.has("Closing")) {
         this.refused++
-        return Effect.succeed(this.refusal)
+        return Effect.map(HttpServerRequest.HttpServerRequest, this.refusal)
       }
       HttpEffect.appendPreResponseHandlerUnsafe(fiber.context, this.seeOff)
       return app
     })
   }
 
-  private readonly seeOff = (
-    _: HttpServerRequest.HttpServerRequest,
-    response: HttpServerResponse.HttpServerResponse
-  ): Effect.Effect<HttpServerResponse.HttpServerResponse> => Effect.succeed(this.replaced(response))
+  private readonly refusal = (request: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse =>
+    HttpServerResponse.setHeaders(this.settings.refusal(request), {
+      connection: "close",
+      "retry-after": String(this.settings.retryAfterSeconds)
+    })
 
-  private replaced(response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse {
+  private readonly seeOff = (
+    request: HttpServerRequest.HttpServerRequest,
+    response: HttpServerResponse.HttpServerResponse
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse> => Effect.sync(() => this.replaced(request, response))
+
+  private replaced(
+    request: HttpServerRequest.HttpServerRequest,
+    response: HttpServerResponse.HttpServerResponse
+  ): HttpServerResponse.HttpServerResponse {
     // This is what Effect makes of a handler that was interrupted because the server stops.
-    if (this.phases.has("Cutting") && response.status === 503 && response.body._tag === "Empty") return this.refusal
+    if (this.phases.has("Cutting") && response.status === 503 && response.body._tag === "Empty") {
+      return this.refusal(request)
+    }
     const { body, headers } = response
     const contentType = headers["content-type"]
     if (body._tag !== "Stream" || contentType?.startsWith("text/event-stream") !== true) return response

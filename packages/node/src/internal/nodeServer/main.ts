@@ -8,11 +8,16 @@ import type * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import { constants } from "node:os"
 
-/** What has to be shut down before the program is interrupted. `now`: nobody has to learn of it first. */
-export type ShutDown = (options: { readonly now: boolean }) => Effect.Effect<unknown>
+/** What has to be shut down before the program is interrupted. */
+export interface Server {
+  /** `now`: nobody has to learn of it first. */
+  readonly shutDown: (options: { readonly now: boolean }) => Effect.Effect<unknown>
+  /** After how long the process will be killed. */
+  readonly graceMillis: number
+}
 
 /** The servers of the running program, when it was started by {@link run}. */
-export const CurrentServers = Context.Reference<Set<ShutDown> | undefined>(
+export const CurrentServers = Context.Reference<Set<Server> | undefined>(
   "@effect-resilience/node/NodeServer/CurrentServers",
   { defaultValue: () => undefined }
 )
@@ -20,16 +25,17 @@ export const CurrentServers = Context.Reference<Set<ShutDown> | undefined>(
 type Signal = "SIGINT" | "SIGTERM"
 
 export const run = <A, E>(effect: Effect.Effect<A, E>, options: {
+  /** For a program without servers; each of them says its own. */
   readonly graceMillis: number
   readonly disableErrorReporting: boolean
 }): void => {
-  const servers = new Set<ShutDown>()
+  const servers = new Set<Server>()
   runMain(servers, options.graceMillis)(Effect.provideService(effect, CurrentServers, servers), {
     disableErrorReporting: options.disableErrorReporting
   })
 }
 
-const runMain = (servers: Set<ShutDown>, graceMillis: number) =>
+const runMain = (servers: ReadonlySet<Server>, graceMillis: number) =>
   Runtime.makeRunMain(({ fiber, teardown }) => {
     let told = false
 
@@ -54,10 +60,13 @@ const runMain = (servers: Set<ShutDown>, graceMillis: number) =>
 
 const stopFor = <A, E>(
   signal: Signal,
-  servers: Set<ShutDown>,
+  servers: ReadonlySet<Server>,
   fiber: Fiber.Fiber<A, E>,
-  graceMillis: number
+  defaultGraceMillis: number
 ): void => {
+  const graceMillis = servers.size === 0
+    ? defaultGraceMillis
+    : Math.max(...Array.from(servers, (server) => server.graceMillis))
   const log = Effect.runForkWith(fiber.context)
   // Shortly before the orchestrator would kill it, so that at least this can be said.
   setTimeout(() => {
@@ -66,7 +75,7 @@ const stopFor = <A, E>(
     gaveUp.addObserver(() => process.exit(1))
   }, Math.max(0, graceMillis - 500)).unref()
   // A person at a terminal is no load balancer that has to learn of it first.
-  const shutDown = Effect.forEach([...servers], (shutDown) => shutDown({ now: signal === "SIGINT" }), {
+  const shutDown = Effect.forEach([...servers], (server) => server.shutDown({ now: signal === "SIGINT" }), {
     concurrency: "unbounded",
     discard: true
   })

@@ -8,7 +8,7 @@ import type { Change, CheckReport, Detail, Report, Verdict } from "../../HealthP
 import * as Signal from "../../Signal.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import * as Hysteresis from "./hysteresis.ts"
-import { isDown, type Status, statusOf } from "./verdict.ts"
+import { isDown, statusOf } from "./verdict.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -37,9 +37,6 @@ export class Entry {
     this.critical = entry.critical
     this.groups = entry.groups
   }
-
-  /** Called before anybody reads: a state that follows from the time alone is brought up to date. */
-  refresh(_board: Board, _fiber: AnyFiber): void {}
 
   report(): CheckReport {
     const { critical, facts, groups, kind, name, standing } = this
@@ -84,7 +81,8 @@ export class HeartbeatEntry extends Entry {
     if (this.standing !== alive) board.move(this, fiber, alive)
   }
 
-  override refresh(board: Board, fiber: AnyFiber): void {
+  /** Brings it up to date: that it has stopped follows from the time alone. */
+  check(board: Board, fiber: AnyFiber): void {
     if (this.standing === alive && this.dueIn(fiber) <= 0) board.move(this, fiber, lifeless)
   }
 
@@ -131,22 +129,22 @@ export class Board {
     this.settle(fiber)
   }
 
-  group(name: string, fiber: AnyFiber): Verdict {
-    return verdictOf(this.among(fiber, ({ groups }) => groups.includes(name)))
+  group(name: string): Verdict {
+    return this.verdict(({ groups }) => groups.includes(name))
   }
 
-  startup(fiber: AnyFiber): Verdict {
-    const verdict = this.group("startup", fiber)
+  startup(): Verdict {
+    const verdict = this.group("startup")
     return !this.started || verdict.ok ? verdict : { ...verdict, ok: true, status: "degraded", down: [] }
   }
 
-  readiness(fiber: AnyFiber): Verdict {
-    const verdict = verdictOf(this.among(fiber, this.matters))
+  readiness(): Verdict {
+    const verdict = this.verdict(this.matters)
     return this.draining ? { ...verdict, ok: false, status: "unhealthy", draining: true } : verdict
   }
 
-  report(fiber: AnyFiber): Report {
-    return { ...verdictOf(this.among(fiber, () => true)), draining: this.draining, started: this.started }
+  report(): Report {
+    return { ...this.verdict(() => true), draining: this.draining, started: this.started }
   }
 
   /** Forgets what is known about a check, and has it run at once. */
@@ -173,22 +171,17 @@ export class Board {
     Signal.emitUnsafe(fiber, () => ({ _tag: "ReadinessChanged", ready, draining: this.draining }))
   }
 
-  private among(fiber: AnyFiber, which: (entry: Entry) => boolean): ReadonlyArray<Entry> {
+  private verdict(which: (entry: Entry) => boolean): Verdict {
     const entries = [...this.entries.values()].filter(which)
-    for (const entry of entries) entry.refresh(this, fiber)
-    return entries
+    const status = statusOf(entries.map(judged))
+    return {
+      ok: status !== "unhealthy",
+      status,
+      down: entries.filter((entry) => isDown(judged(entry))).map(({ name }) => name),
+      draining: false,
+      checks: entries.map((entry) => entry.report())
+    }
   }
 }
 
 const judged = ({ critical, standing: { confirmed, state } }: Entry) => ({ critical, confirmed, state })
-
-const verdictOf = (entries: ReadonlyArray<Entry>): Verdict => {
-  const status: Status = statusOf(entries.map(judged))
-  return {
-    ok: status !== "unhealthy",
-    status,
-    down: entries.filter((entry) => isDown(judged(entry))).map(({ name }) => name),
-    draining: false,
-    checks: entries.map((entry) => entry.report())
-  }
-}

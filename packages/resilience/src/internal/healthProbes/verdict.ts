@@ -8,7 +8,7 @@ export interface Judged {
   readonly confirmed: boolean
 }
 
-export type Status = "healthy" | "degraded" | "unhealthy"
+type Status = "healthy" | "degraded" | "unhealthy"
 
 /** Whether this check alone keeps its groups from being up. */
 export const isDown = ({ confirmed, critical, state }: Judged): boolean => {

@@ -62,10 +62,10 @@ const entryOf = <R>(item: Check<R> | Condition | Heartbeat, fiber: Fiber.Fiber<u
   }
 }
 
-/** Whoever reads finds out as well; this is for those who listen. */
+/** Notices when a heart has stopped. */
 const keepListening = (board: Board, entry: HeartbeatEntry): Effect.Effect<never> =>
   Effect.forever(Effect.withFiber((fiber) => {
-    entry.refresh(board, fiber)
+    entry.check(board, fiber)
     const due = entry.dueIn(fiber)
     return Effect.sleep(due > 0 && due < Infinity ? Math.ceil(due) : entry.withinMillis)
   }))
