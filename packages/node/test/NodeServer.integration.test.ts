@@ -87,6 +87,7 @@ describe("NodeServer, while it drains", () => {
         const { app, close, port, server } = yield* startApp({ ...long, retryAfter: "1500 millis" })
         const late = yield* connect(port)
         late.send("GET /slow HTTP/1.1\r\n")
+        const fresh = yield* connect(port)
         const busy = yield* connect(port)
         busy.send(get("/slow"))
         yield* app.has(1)
@@ -99,10 +100,12 @@ describe("NodeServer, while it drains", () => {
         assert.match(reply, /\r\nconnection: close\r\n/i)
         assert.match(reply, /\r\ncontent-type: application\/problem\+json\r\n/i)
         assert.include(reply, "\"code\":\"shutting_down\"")
+        fresh.send(get("/slow"))
+        assert.match(yield* Effect.promise(() => fresh.closed), /^HTTP\/1.1 503 [^]*"code":"shutting_down"/)
         assert.strictEqual(app.started, 1)
         yield* app.letGo
         yield* Fiber.join(closing)
-        assert.deepStrictEqual(yield* server.shutdown, { inFlight: 1, cut: 0, refused: 1 })
+        assert.deepStrictEqual(yield* server.shutdown, { inFlight: 1, cut: 0, refused: 2 })
       }).pipe(Effect.scoped),
     10_000
   )
@@ -137,13 +140,18 @@ describe("NodeServer, with requests under way", () => {
         const { app, close, port, server } = yield* startApp(long)
         const updates = yield* connect(port)
         updates.send(get("/updates"))
-        yield* app.has(1)
-        yield* close
+        const slow = yield* connect(port)
+        slow.send(get("/slow"))
+        yield* app.has(2)
+        const closing = yield* begin(close)
+        // It waits for nobody else, and neither does its connection.
         assert.deepStrictEqual(chunkedBody(yield* Effect.promise(() => updates.closed)), {
           text: "data: now\n\nevent: bye\ndata: 1\n\n",
           complete: true
         })
-        assert.deepStrictEqual(yield* server.shutdown, { inFlight: 1, cut: 0, refused: 0 })
+        yield* app.letGo
+        yield* Fiber.join(closing)
+        assert.deepStrictEqual(yield* server.shutdown, { inFlight: 2, cut: 0, refused: 0 })
       }).pipe(Effect.scoped),
     10_000
   )
@@ -288,9 +296,12 @@ describe("NodeServer, with requests under way", () => {
         const { close, port, server } = yield* startApp(short)
         const body = yield* connect(port)
         body.send("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\nabc")
-        const unread = yield* connect(port)
-        unread.socket.pause()
-        unread.send(get("/pieces"))
+        // The second is done with each of its replies, but for the one that does not fit on the wire any more.
+        for (const requests of [get("/pieces"), get("/large").repeat(30)]) {
+          const unread = yield* connect(port)
+          unread.socket.pause()
+          unread.send(requests)
+        }
         yield* Effect.sleep(50)
         assert.deepStrictEqual(yield* server.connections, { open: 2, inFlight: 2 })
         yield* close

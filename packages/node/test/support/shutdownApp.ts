@@ -70,7 +70,7 @@ const routes = (app: App) =>
     HttpRouter.route("GET", "/large", () =>
       Effect.sync(() => {
         app.started++
-        return HttpServerResponse.text("x".repeat(20_000_000))
+        return HttpServerResponse.text("x".repeat(900_000))
       })),
     // A subscription that knows how to say goodbye.
     HttpRouter.route("GET", "/updates", () =>
