@@ -161,13 +161,17 @@ describe("NodeServer, with requests under way", () => {
       const { app, close, port, server } = yield* startApp(short)
       const polite = yield* connect(port)
       polite.send(get("/polite"))
-      yield* app.has(1)
-      yield* close
+      const slow = yield* connect(port)
+      slow.send(get("/slow"))
+      yield* app.has(2)
+      const closing = yield* begin(close)
       assert.deepStrictEqual(chunkedBody(yield* Effect.promise(() => polite.closed)), {
         text: "data: one\n\nevent: ours\ndata: 1\n\n",
         complete: true
       })
-      assert.deepStrictEqual(yield* server.shutdown, { inFlight: 1, cut: 0, refused: 0 })
+      assert.strictEqual(yield* server.phase, "Deadline", "its connection has waited for nobody")
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(yield* server.shutdown, { inFlight: 2, cut: 1, refused: 0 })
     }).pipe(Effect.scoped))
 
   it.live("SD2 an event stream without any gets a terminal event, and never a torn one", () =>
