@@ -298,6 +298,20 @@ export interface LetterEvicted {
 }
 
 /**
+ * A health check was run. `state` is the verdict after that, which one result does not always change.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HealthChecked {
+  readonly _tag: "HealthChecked"
+  readonly check: string
+  readonly outcome: "success" | "failure"
+  readonly state: HealthState
+  readonly duration: Duration.Duration
+}
+
+/**
  * A health check changed its verdict.
  *
  * @category models
@@ -317,6 +331,18 @@ export interface HealthChanged {
  * @since 0.1.0
  */
 export type HealthState = "Unknown" | "Healthy" | "Degraded" | "Failed"
+
+/**
+ * The program wants traffic, or does not. Told at the start as well.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReadinessChanged {
+  readonly _tag: "ReadinessChanged"
+  readonly ready: boolean
+  readonly draining: boolean
+}
 
 /**
  * A {@link stream} was read too slowly and lost `count` signals at this place.
@@ -353,7 +379,9 @@ export type Signal =
   | DeadLettered
   | LetterRedriven
   | LetterEvicted
+  | HealthChecked
   | HealthChanged
+  | ReadinessChanged
 
 /**
  * Called with each signal and the fiber that emitted it, in that fiber's turn. Must return soon; may throw.
