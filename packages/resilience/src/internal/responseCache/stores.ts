@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Persistence from "effect/persistence/Persistence"
+import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import type { Kept, Store, StoreError } from "../../ResponseCache.ts"
 import { monotonicMillis } from "../monotonic.ts"
@@ -47,7 +48,9 @@ interface Written {
   readonly at: number
 }
 
-const isWritten = (u: object): u is Written => "value" in u && "at" in u && typeof u.at === "number"
+/** What comes back need not be an object, whatever its type says: anybody may have written there. */
+const isWritten = (u: unknown): u is Written =>
+  Predicate.hasProperty(u, "value") && Predicate.hasProperty(u, "at") && Number.isFinite(u.at)
 
 /** In whatever Effect's persistence writes to, which drops what is too old. Answers within `timeoutMillis`. */
 export const persisted = (
