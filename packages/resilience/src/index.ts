@@ -6,6 +6,7 @@
 export * as Bulkhead from "./Bulkhead.ts"
 export * as Deadline from "./Deadline.ts"
 export * as Failure from "./Failure.ts"
+export * as FallbackChain from "./FallbackChain.ts"
 export * as ResponseCache from "./ResponseCache.ts"
 export * as Retry from "./Retry.ts"
 export * as RetryBudget from "./RetryBudget.ts"
