@@ -78,7 +78,15 @@ import * as Retry from "./Retry.ts"
 
 export { type Served, ServedListener } from "./internal/fallbackChain/engine.ts"
 export { Attempt, FallbackExhausted, isFallbackExhausted, Skipped } from "./internal/fallbackChain/errors.ts"
-export { type Guard, type Request, type Route, route, type RouteOptions } from "./internal/fallbackChain/route.ts"
+export {
+  type Guard,
+  type GuardedAnswer,
+  type GuardedFailure,
+  type Request,
+  type Route,
+  route,
+  type RouteOptions
+} from "./internal/fallbackChain/route.ts"
 
 /**
  * @category type IDs

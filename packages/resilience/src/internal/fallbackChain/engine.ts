@@ -173,17 +173,14 @@ export class Engine<Provides, E, Builds, R> {
         case "Try":
           return Effect.succeed(this.states[choice.route.index]!)
         case "Exhausted":
-          return this.exhausted(
-            walk,
-            choice.skipped.map(([{ name }, reason]) => ({ route: name, reason }))
-          )
+          return this.exhausted(walk, choice.skipped)
         case "Wait":
           return Effect.flatMap(Deadline.remaining, (remaining) => {
             const wait = choice.until - now
             const left = Option.match(remaining, { onNone: () => Infinity, onSome: Duration.toMillis })
             // Where nobody said how long they wait, they do not.
             const limit = Math.min(left, this.settings.maxWaitMillis ?? (left === Infinity ? 0 : left))
-            if (wait >= limit) return this.exhausted(walk, this.restingOf(walk, now), wait)
+            if (wait >= limit) return this.exhausted(walk, choice.skipped, wait)
             return Effect.flatMap(Effect.sleep(wait), () => {
               for (const index of walk.resting) {
                 if (this.states[index]!.health.until > choice.until) continue
@@ -194,13 +191,6 @@ export class Engine<Provides, E, Builds, R> {
             })
           })
       }
-    })
-  }
-
-  private restingOf(walk: Walk, now: number): ReadonlyArray<Skipped> {
-    return walk.eligible.flatMap(({ index, name }): ReadonlyArray<Skipped> => {
-      const { reason, until } = this.states[index]!.health
-      return walk.tried.has(index) || reason === undefined || until <= now ? [] : [{ route: name, reason }]
     })
   }
 

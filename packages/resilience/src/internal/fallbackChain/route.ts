@@ -24,12 +24,34 @@ export interface Request {
 }
 
 /**
- * Wraps each call of a route, such as a breaker or a limiter does.
+ * What a route answers, to its {@link Guard}: something to pass on.
  *
  * @category models
  * @since 0.1.0
  */
-export type Guard<out E, out R> = <A, E1, R1>(self: Effect.Effect<A, E1, R1>) => Effect.Effect<A, E1 | E, R1 | R>
+export interface GuardedAnswer {
+  readonly "~effect-resilience/FallbackChain/GuardedAnswer": never
+}
+
+/**
+ * What a route fails with, to its {@link Guard}: something to pass on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GuardedFailure {
+  readonly "~effect-resilience/FallbackChain/GuardedFailure": never
+}
+
+/**
+ * Wraps each call of a route, as a breaker or a limiter does. Any function that takes every effect is one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Guard<out E, out R> = (
+  self: Effect.Effect<GuardedAnswer, GuardedFailure>
+) => Effect.Effect<GuardedAnswer, GuardedFailure | E, R>
 
 /**
  * Options of {@link route}.
@@ -71,6 +93,9 @@ export interface Route<in Provides, out E, out Builds, out R> {
   readonly options: RouteOptions<E, R, R>
 }
 
+/** `A`, which is not guessed from what a result is wanted for: a route in a list of any routes is still itself. */
+type Given<A> = A extends infer Same ? Same : never
+
 /**
  * A route: a name, the layer or the context that an effect gets when it runs on it, and what is known of it.
  *
@@ -86,7 +111,7 @@ export const route = <Provides, E = never, Builds = never, GE = never, GR = neve
   name: string,
   provide: Layer.Layer<Provides, E, Builds> | Context.Context<Provides>,
   options: RouteOptions<GE, GR, SR> = {}
-): Route<Provides, E | GE, Builds, GR | SR> => {
+): Route<Provides, Given<E | GE>, Given<Builds>, Given<GR | SR>> => {
   const { contextWindow, cost, priority, quality } = options
   if (typeof cost === "object") {
     numberBetween("cost.input", cost.input, 0, Infinity)
@@ -95,7 +120,8 @@ export const route = <Provides, E = never, Builds = never, GE = never, GR = neve
   if (quality !== undefined) numberBetween("quality", quality, -Number.MAX_VALUE, Number.MAX_VALUE)
   if (contextWindow !== undefined) numberBetween("contextWindow", contextWindow, 0, Infinity)
   if (priority !== undefined) numberBetween("priority", priority, -Number.MAX_VALUE, Number.MAX_VALUE)
-  return { name, provide, options }
+  const made: Route<Provides, E | GE, Builds, GR | SR> = { name, provide, options }
+  return made as ReturnType<typeof route<Provides, E, Builds, GE, GR, SR>>
 }
 
 export const factsOf = ({ name, options }: Route<never, unknown, unknown, unknown>, index: number): Facts => ({

@@ -65,6 +65,10 @@ export const guarded = <Provides, RE, Builds, RR, A, E, R>(
   once: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | RE, R | RR> => {
   const { guard, retry } = state.route.options
-  const guarded = guard === undefined ? once : guard(once)
-  return retry === undefined ? guarded : Retry.retry(guarded, retry, { name: state.facts.name })
+  // A guard takes every effect, which its type says with stand-ins for what it only passes on.
+  const around = guard as
+    | (<A1, E1, R1>(self: Effect.Effect<A1, E1, R1>) => Effect.Effect<A1, E1 | RE, R1 | RR>)
+    | undefined
+  const protectedOnce = around === undefined ? once : around(once)
+  return retry === undefined ? protectedOnce : Retry.retry(protectedOnce, retry, { name: state.facts.name })
 }

@@ -22,6 +22,11 @@ export type Skipped =
   | "Halted"
   | "ContentPolicy"
 
+export interface NotAsked {
+  readonly route: string
+  readonly reason: Skipped
+}
+
 /** What one call has learned so far. */
 export interface Progress {
   readonly tried: ReadonlySet<number>
@@ -39,8 +44,8 @@ export interface Situation {
 
 export type Choice =
   | { readonly _tag: "Try"; readonly route: Facts }
-  | { readonly _tag: "Wait"; readonly until: number }
-  | { readonly _tag: "Exhausted"; readonly skipped: ReadonlyArray<readonly [Facts, Skipped]> }
+  | { readonly _tag: "Wait"; readonly until: number; readonly skipped: ReadonlyArray<NotAsked> }
+  | { readonly _tag: "Exhausted"; readonly skipped: ReadonlyArray<NotAsked> }
 
 /** Why a route cannot serve what this request asks, whoever else could; `undefined` when it can. */
 export const unfit = (route: Facts, needs: Needs): Skipped | undefined =>
@@ -61,10 +66,10 @@ export const affordable = (routes: ReadonlyArray<Facts>, level: Level, usage: Us
 /** `routes`: those that fit the request, in order. */
 export const choose = (routes: ReadonlyArray<Facts>, progress: Progress, situation: Situation): Choice => {
   const { health, level, now, usage } = situation
-  const skipped: Array<readonly [Facts, Skipped]> = []
+  const skipped: Array<NotAsked> = []
   const open = routes.filter((route) => {
     const reason = closed(route, progress)
-    if (reason !== undefined && !progress.tried.has(route.index)) skipped.push([route, reason])
+    if (reason !== undefined && !progress.tried.has(route.index)) skipped.push({ route: route.name, reason })
     return reason === undefined
   })
   // Routes that rest count when the cheapest is sought, or an outage of the cheap one would spend what is not there.
@@ -73,14 +78,14 @@ export const choose = (routes: ReadonlyArray<Facts>, progress: Progress, situati
   for (const route of open) {
     const { reason, until } = health(route)
     const rests = until > now && reason !== undefined
-    if (!within.has(route)) skipped.push([route, "Budget"])
+    if (!within.has(route)) skipped.push({ route: route.name, reason: "Budget" })
     else if (rests) {
-      if (!progress.tried.has(route.index)) skipped.push([route, reason])
+      if (!progress.tried.has(route.index)) skipped.push({ route: route.name, reason })
       // A halt is for somebody to lift, not for a request to sit out.
       if (reason !== "Halted") earliest = Math.min(earliest, until)
     } else if (!progress.tried.has(route.index)) return { _tag: "Try", route }
   }
-  return earliest < Infinity ? { _tag: "Wait", until: earliest } : { _tag: "Exhausted", skipped }
+  return earliest < Infinity ? { _tag: "Wait", until: earliest, skipped } : { _tag: "Exhausted", skipped }
 }
 
 /** What this call has learned that rules a route out for good. */
