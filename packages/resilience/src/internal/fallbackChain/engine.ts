@@ -17,7 +17,7 @@ import * as Signal from "../../Signal.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import { withoutStack } from "../withoutStack.ts"
 import { edge, type Onward } from "./edges.ts"
-import { type Attempt, FallbackExhausted, type Skipped } from "./errors.ts"
+import { type Attempt, attemptOf, FallbackExhausted, type Skipped } from "./errors.ts"
 import * as Health from "./health.ts"
 import { type Budget, Ledger, type Level } from "./ledger.ts"
 import { type Facts, type Order, sorted, type Usage } from "./order.ts"
@@ -68,6 +68,21 @@ export const ServedListener = Context.Reference<(served: Served) => void>(
   "effect-resilience/FallbackChain/ServedListener",
   { defaultValue: () => () => {} }
 )
+
+/** Says who answered, to all who listen. */
+export const tell = (fiber: AnyFiber, served: Served): Served => {
+  const reason = served.attempts[0]?.kind
+  Signal.emitUnsafe(fiber, () => ({
+    _tag: "FallbackServed",
+    chain: served.chain,
+    route: served.route,
+    index: served.index,
+    degraded: served.degraded,
+    ...(reason === undefined ? {} : { reason })
+  }))
+  fiber.getRef(ServedListener)(served)
+  return served
+}
 
 /** The part of a route that changes. */
 class State<Provides, E, Builds, R> {
@@ -218,15 +233,7 @@ export class Engine<Provides, E, Builds, R> {
       const info = Failure.infoUnsafe(fiber, error)
       const { fate, onward } = edge(info)
       const { facts } = state
-      walk.attempts.push({
-        route: facts.name,
-        kind: info.kind,
-        scope: info.scope,
-        ...(info.code === undefined ? {} : { code: info.code }),
-        message: info.message,
-        duration: Duration.millis(now - started),
-        error
-      })
+      walk.attempts.push(attemptOf(facts.name, info, Duration.millis(now - started), error))
       walk.tried.add(facts.index)
       if (onward === "Longer") walk.tooShort = Math.max(walk.tooShort, facts.contextWindow)
       if (onward === "Permitted") walk.onward = "Permitted"
@@ -283,19 +290,13 @@ export class Engine<Provides, E, Builds, R> {
   /** A route began to answer. */
   served(fiber: AnyFiber, walk: Walk, state: State<Provides, E, Builds, R>): Served {
     const { index, name: route } = state.facts
-    const degraded = walk.eligible[0]?.index !== index
-    const reason = walk.attempts[0]?.kind
-    Signal.emitUnsafe(fiber, () => ({
-      _tag: "FallbackServed",
+    return tell(fiber, {
       chain: this.settings.name,
       route,
       index,
-      degraded,
-      ...(reason === undefined ? {} : { reason })
-    }))
-    const served = { chain: this.settings.name, route, index, degraded, attempts: walk.attempts.slice() }
-    fiber.getRef(ServedListener)(served)
-    return served
+      degraded: walk.eligible[0]?.index !== index,
+      attempts: walk.attempts.slice()
+    })
   }
 
   /** A route answered to the end; it began after `latency` milliseconds. */

@@ -1,4 +1,5 @@
 /** How a chain fails when none of its routes answered. */
+import type * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Failure from "../../Failure.ts"
@@ -34,6 +35,21 @@ export const Attempt = Schema.Struct({
  * @since 0.1.0
  */
 export type Attempt = typeof Attempt.Type
+
+export const attemptOf = (
+  route: string,
+  info: Failure.Info,
+  duration: Duration.Duration,
+  error: unknown
+): Attempt => ({
+  route,
+  kind: info.kind,
+  scope: info.scope,
+  ...(info.code === undefined ? {} : { code: info.code }),
+  message: info.message,
+  duration,
+  error
+})
 
 /**
  * A route that was not asked, and why.
@@ -110,6 +126,35 @@ export class FallbackExhausted extends Schema.TaggedError<FallbackExhausted>("ef
 }
 
 const mendable: ReadonlySet<Failure.Kind> = new Set(["Transient", "RateLimited", "Overloaded", "Timeout"])
+
+const NoPatternTypeId = "~effect-resilience/FallbackChain/NoPatternMatched"
+
+/**
+ * A text matched none of the patterns.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NoPatternMatched extends Schema.TaggedError<NoPatternMatched>("effect-resilience/NoPatternMatched")(
+  "NoPatternMatched",
+  { patterns: Schema.Int }
+) {
+  readonly [NoPatternTypeId] = NoPatternTypeId
+
+  override get message(): string {
+    return `None of ${this.patterns} patterns matched`
+  }
+
+  [Failure.symbol](): Failure.Info {
+    return { kind: "Permanent", scope: "request", code: "NoPatternMatched", message: this.message }
+  }
+}
+
+/**
+ * @category guards
+ * @since 0.1.0
+ */
+export const isNoPatternMatched = (u: unknown): u is NoPatternMatched => Predicate.hasProperty(u, NoPatternTypeId)
 
 /**
  * @category guards

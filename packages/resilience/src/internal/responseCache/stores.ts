@@ -7,7 +7,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import type { Kept, Store, StoreError } from "../../ResponseCache.ts"
 import { monotonicMillis } from "../monotonic.ts"
-import { Recent } from "./recent.ts"
+import { Recent } from "../recent.ts"
 
 /** The constructor of the store's error, handed in so that this file needs the public one for its types only. */
 export type Fail = (reason: StoreError["reason"], cause: unknown) => StoreError
