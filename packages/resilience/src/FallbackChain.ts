@@ -99,6 +99,8 @@ export {
   route,
   type RouteOptions
 } from "./internal/fallbackChain/route.ts"
+export { type StorageState } from "./internal/fallbackChain/storage.ts"
+export { FallbackStorage, storage, type StorageOptions } from "./internal/fallbackChain/storageLayer.ts"
 
 /**
  * @category type IDs
