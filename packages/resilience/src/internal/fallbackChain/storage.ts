@@ -180,7 +180,9 @@ export const make = Effect.fnUntraced(function*(settings: Settings, scope: Scope
             Effect.flatMap(isDown(error), (down) =>
               down ? Effect.andThen(wentDown(error), writeNow(op)) : Effect.fail(error)).pipe(
                 // Once it is in the journal there is no doubt: it is going to be done.
-                Effect.onError(() => Effect.sync(() => doubt(op)))
+                Effect.onError(() =>
+                  Effect.sync(() => doubt(op))
+                )
               )
         })
       )
