@@ -137,13 +137,13 @@ describe("FallbackChain.languageModel", () => {
 
   it.effect("FB-1 goes by the reasons of AiError", () =>
     Effect.gen(function*() {
-      const reasons: ReadonlyArray<readonly [AiError.AiErrorReason, ReadonlyArray<string> | "stops"]> = [
-        [new AiError.RateLimitError({ retryAfter: Duration.seconds(9) }), ["short"]],
-        [new AiError.QuotaExhaustedError({}), ["short"]],
-        [new AiError.AuthenticationError({ kind: "InvalidKey" }), ["short"]],
-        [new AiError.InternalProviderError({ description: "oops" }), ["short"]],
-        [new AiError.ContentPolicyError({ description: "no" }), ["bold"]],
-        [new AiError.InvalidRequestError({ description: "maximum context length is 10 tokens" }), ["long"]],
+      const reasons: ReadonlyArray<readonly [AiError.AiErrorReason, string]> = [
+        [new AiError.RateLimitError({ retryAfter: Duration.seconds(9) }), "short"],
+        [new AiError.QuotaExhaustedError({}), "short"],
+        [new AiError.AuthenticationError({ kind: "InvalidKey" }), "short"],
+        [new AiError.InternalProviderError({ description: "oops" }), "short"],
+        [new AiError.ContentPolicyError({ description: "no" }), "bold"],
+        [new AiError.InvalidRequestError({ description: "maximum context length is 10 tokens" }), "long"],
         [new AiError.InvalidRequestError({ description: "bad role" }), "stops"]
       ]
       for (const [reason, expected] of reasons) {
@@ -155,9 +155,12 @@ describe("FallbackChain.languageModel", () => {
           ["long", provider(["long"]), { contextWindow: 1_000 }]
         )
         const layer = FallbackChain.languageModel(chain, { tokens })
-        const exit = yield* Effect.exit(Effect.provide(LanguageModel.generateText({ prompt: "why?" }), layer))
-        if (expected === "stops") assert.deepStrictEqual(exit, Exit.fail(error))
-        else assert.deepStrictEqual(Exit.map(exit, ({ text }) => [text]), Exit.succeed(expected), reason._tag)
+        const answer = Effect.map(LanguageModel.generateText({ prompt: "why?" }), ({ text }) => text)
+        const exit = yield* Effect.exit(Effect.provide(answer, layer))
+        const expectedExit: Exit.Exit<string, AiError.AiError> = expected === "stops"
+          ? Exit.fail(error)
+          : Exit.succeed(expected)
+        assert.deepStrictEqual(exit, expectedExit, reason._tag)
       }
     }))
 
@@ -279,7 +282,7 @@ describe("FallbackChain.languageModel", () => {
         const figures = (name: "a" | "b") => [routes[name]!.input, routes[name]!.output]
         assert.deepStrictEqual(figures("a"), [a.bill.input, a.bill.output])
         assert.deepStrictEqual(figures("b"), [b.bill.input, b.bill.output])
-        assert.isAbove(b.bill.calls, 1_000)
+        assert.isAbove(b.bill.calls, 500)
         const { cost } = routes["a"]!
         assert.approximately(cost, (a.bill.input + 2 * a.bill.output) / 1_000_000, 1e-9)
       }).pipe(Random.withSeed("ledger"), Effect.provide(TestClock.layer())),
