@@ -55,22 +55,17 @@
  *
  * @since 0.1.0
  */
-import * as LanguageModel from "effect/ai/LanguageModel"
-import type * as Prompt from "effect/ai/Prompt"
 import type * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as ExecutionPlan from "effect/ExecutionPlan"
-import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Failure from "./Failure.ts"
-import * as Effects from "./internal/fallbackChain/effects.ts"
 import { CurrentAttempt, Engine, type Served, ServedListener, type Settings } from "./internal/fallbackChain/engine.ts"
-import type { Attempt, FallbackExhausted, NoPatternMatched } from "./internal/fallbackChain/errors.ts"
-import { languageModelOf } from "./internal/fallbackChain/languageModel.ts"
+import type { Attempt, FallbackExhausted } from "./internal/fallbackChain/errors.ts"
 import type { Level, Line } from "./internal/fallbackChain/ledger.ts"
 import type { Facts } from "./internal/fallbackChain/order.ts"
 import { planOf } from "./internal/fallbackChain/plan.ts"
@@ -81,6 +76,7 @@ import { monotonicMillis } from "./internal/monotonic.ts"
 import { durationMillis, numberBetween, oneOf, positiveMillis } from "./internal/options.ts"
 import * as Retry from "./Retry.ts"
 
+export { effects, effectsServed, patterns } from "./internal/fallbackChain/effects.ts"
 export { type Served, ServedListener } from "./internal/fallbackChain/engine.ts"
 export {
   Attempt,
@@ -90,6 +86,7 @@ export {
   NoPatternMatched,
   Skipped
 } from "./internal/fallbackChain/errors.ts"
+export { languageModel, type LanguageModelOptions } from "./internal/fallbackChain/languageModelLayer.ts"
 export {
   type Guard,
   type GuardedAnswer,
@@ -410,117 +407,6 @@ export const withServed = <A, E, R>(
       (value) => [value, served] as const
     )
   })
-
-/**
- * Replies in place of a reply: the first of these effects that does not fail, whatever the ones before it failed with.
- *
- * Where routes are ways to the same answer, these are answers of falling worth: a model's, a kept one, a canned one. All are of
- * the types that the caller can live with. Defects and interruptions are not caught. It emits the same signal as a chain.
- *
- * **Example** (From a model down to an apology)
- *
- * ```ts
- * import { Effect } from "effect"
- * import { FallbackChain } from "effect-resilience"
- *
- * const canned = FallbackChain.patterns([[/\b(hi|hello)\b/i, "Hello! What can I do for you?"]])
- * const reply = (text: string) =>
- *   FallbackChain.effects("replies", [
- *     ["model", Effect.fail("down")],
- *     ["canned", canned(text)],
- *     ["apology", Effect.succeed("I cannot answer just now.")]
- *   ])
- *
- * await Effect.runPromise(reply("Hello there")) // => "Hello! What can I do for you?"
- * await Effect.runPromise(reply("Why?")) // => "I cannot answer just now."
- * ```
- *
- * @category response fallbacks
- * @since 0.1.0
- */
-export const effects = <const Entries extends Effects.Entries<unknown, unknown, unknown>>(
-  name: string,
-  entries: Entries
-): Effect.Effect<
-  Effect.Success<Entries[number][1]>,
-  FallbackExhausted,
-  Effect.Services<Entries[number][1]>
-> => Effect.map(effectsServed(name, entries), ([value]) => value)
-
-/**
- * {@link effects}, and which one it was.
- *
- * @category response fallbacks
- * @since 0.1.0
- */
-export const effectsServed = <const Entries extends Effects.Entries<unknown, unknown, unknown>>(
-  name: string,
-  entries: Entries
-): Effect.Effect<
-  readonly [Effect.Success<Entries[number][1]>, Served],
-  FallbackExhausted,
-  Effect.Services<Entries[number][1]>
-> =>
-  Effects.effectsServed(
-    name,
-    // What all entries have in common is what the list's type says of each.
-    entries as unknown as Effects.Entries<
-      Effect.Success<Entries[number][1]>,
-      unknown,
-      Effect.Services<Entries[number][1]>
-    >
-  )
-
-/**
- * Canned replies: the one of the first pattern that a text matches. A reply may be made of what matched. Fails with
- * {@link NoPatternMatched}.
- *
- * It looks at the first 10,000 characters. A pattern with nested repetitions can still take long over those: keep them simple.
- *
- * @category response fallbacks
- * @since 0.1.0
- */
-export const patterns: (
-  rules: ReadonlyArray<readonly [pattern: RegExp, reply: string | ((match: RegExpExecArray) => string)]>
-) => (text: string) => Effect.Effect<string, NoPatternMatched> = Effects.patterns
-
-/**
- * Options of {@link languageModel}.
- *
- * @category models
- * @since 0.1.0
- */
-export interface LanguageModelOptions {
-  /** How many tokens a text is, about. Default: a quarter of its characters. */
-  readonly tokens?: ((text: string) => number) | undefined
-  /** What a prompt asks of the routes. What it leaves out is filled in: the tokens of the prompt as input. */
-  readonly request?: ((prompt: Prompt.Prompt) => Request) | undefined
-}
-
-/**
- * Effect's own `LanguageModel` in front of a chain of language models: every caller of `LanguageModel` gets the chain, for text,
- * objects and streams.
- *
- * A stream changes its route only before its first content, and fails with its own error after that. What a model used is
- * written into the ledger: the provider's own figures, or for a stream that does not come to them, an estimate of what was heard.
- * When no route answered, the `AiError` has the {@link FallbackExhausted} as its cause and is of the same kind. Errors of the caller's
- * own tools are no failures of a route.
- *
- * @category layers
- * @since 0.1.0
- */
-export const languageModel = <E, R>(
-  chain: FallbackChain<LanguageModel.LanguageModel, E, R>,
-  options: LanguageModelOptions = {}
-): Layer.Layer<LanguageModel.LanguageModel, never, R> =>
-  Layer.effect(
-    LanguageModel.LanguageModel,
-    Effect.map(Effect.context<R>(), (context) =>
-      languageModelOf(chain, context, {
-        tokens: options.tokens ?? ((text) => Math.ceil(text.length / 4)),
-        request: options.request
-      }))
-  )
 
 const defaultCooldown = Retry.backoff({ base: "5 seconds", cap: "5 minutes", jitter: "none" })
 

@@ -215,8 +215,10 @@ describe("FallbackChain.languageModel", () => {
       const chain = yield* FallbackChain.make("llm", [a.route, b.route])
       const error = yield* LanguageModel.generateText({ prompt: "why?", toolkit: tools }).pipe(
         Effect.flip,
-        Effect.provide(tools.toLayer({ lookup: () => Effect.fail(new ToolBroke()) })),
-        Effect.provide(FallbackChain.languageModel(chain))
+        Effect.provide([
+          tools.toLayer({ lookup: () => Effect.fail(new ToolBroke()) }),
+          FallbackChain.languageModel(chain)
+        ])
       )
       assert.strictEqual(error._tag, "ToolBroke")
       assert.deepStrictEqual([a.calls(), b.calls()], [1, 0])

@@ -27,7 +27,7 @@ const stormy = (
       : undefined
     if (fault === undefined) return name
     failed()
-    return yield* Effect.fail(fault)
+    return yield* fault
   })
   return FallbackChain.route(name, Context.make(Model, { ask: answer }), {
     retry: Retry.byKind({ Transient: Retry.backoff({ base: "100 millis", times: 2 }) })

@@ -108,9 +108,9 @@ describe("ResponseCache", () => {
               const { key } = event
               const found = model.look(key)
               const next = `${key}${version + 1}`
-              const { result, value } = yield* Effect.catch(
+              const { result, value } = yield* Effect.orElseSucceed(
                 answer.served(key),
-                () => Effect.succeed({ result: "failed", value: "" })
+                () => ({ result: "failed", value: "" })
               )
               // What was started in the background comes to its end.
               yield* Effect.yieldNow

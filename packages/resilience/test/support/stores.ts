@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
 
-export interface Faulty {
+interface Faulty {
   readonly store: KeyValueStore.KeyValueStore
   readonly layer: Layer.Layer<KeyValueStore.KeyValueStore>
   /** The calls that change something, as they arrived. */

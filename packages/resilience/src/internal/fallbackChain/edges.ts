@@ -24,7 +24,7 @@ export type Onward = "Any" | "Longer" | "Permitted" | "None"
  * - `Cool`: not for a while, longer each time
  * - `Halt`: not until somebody has looked, or a long time has passed
  */
-export type Fate = "Keep" | "Limit" | "Cool" | "Halt"
+type Fate = "Keep" | "Limit" | "Cool" | "Halt"
 
 export interface Edge {
   readonly onward: Onward

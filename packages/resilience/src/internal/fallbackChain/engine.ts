@@ -27,7 +27,7 @@ import { choose, unfit } from "./select.ts"
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
 /** An order of one's own gives names of routes; those it leaves out are not asked. */
-export type CustomOrder = (routes: ReadonlyArray<Facts>, request: Request) => ReadonlyArray<Facts>
+type CustomOrder = (routes: ReadonlyArray<Facts>, request: Request) => ReadonlyArray<Facts>
 
 export interface Settings {
   readonly name: string

@@ -41,7 +41,7 @@ export const failureOf = <E>(cause: Cause.Cause<E>): Option.Option<E> =>
 export const now: Effect.Effect<number> = Effect.withFiber((fiber) => Effect.succeed(monotonicMillis(fiber)))
 
 /** One route, with its retries, its guard and what it provides. */
-export const attempt = <Provides, RE, Builds, RR, A, E, R>(
+const attempt = <Provides, RE, Builds, RR, A, E, R>(
   engine: Engine<Provides, RE, Builds, RR>,
   state: Engine<Provides, RE, Builds, RR>["states"][number],
   self: Effect.Effect<A, E, R>

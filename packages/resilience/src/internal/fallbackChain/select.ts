@@ -22,7 +22,7 @@ export type Skipped =
   | "Halted"
   | "ContentPolicy"
 
-export interface NotAsked {
+interface NotAsked {
   readonly route: string
   readonly reason: Skipped
 }
@@ -56,7 +56,7 @@ export const unfit = (route: Facts, needs: Needs): Skipped | undefined =>
     : undefined
 
 /** The routes that the budget leaves, in the same order. */
-export const affordable = (routes: ReadonlyArray<Facts>, level: Level, usage: Usage): ReadonlyArray<Facts> => {
+const affordable = (routes: ReadonlyArray<Facts>, level: Level, usage: Usage): ReadonlyArray<Facts> => {
   if (level === "Normal" || level === "Warned") return routes
   if (level === "Denied") return routes.filter((route) => estimate(route, usage) === 0)
   const cheapest = Math.min(...routes.map((route) => estimate(route, usage)))

@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function*(settings: Settings, scope: Scope
 
   const append = Effect.fnUntraced(function*(op: Op) {
     if (journal.size >= settings.journalLimit) {
-      return yield* Effect.fail(refuse(op._tag, `The journal is full: ${journal.size} writes wait for the first store`))
+      return yield* refuse(op._tag, `The journal is full: ${journal.size} writes wait for the first store`)
     }
     const entry = { sequence: journal.next(), op }
     // Acknowledged is what outlives this process, where there is a second store to outlive it in.

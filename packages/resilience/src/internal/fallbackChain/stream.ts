@@ -78,9 +78,7 @@ export const stream = <Provides, RE, Builds, RR, A, E, R>(
       )
     )
 
-  const run = Effect.gen(function*() {
-    const outer = yield* Effect.scope
-    const walk = yield* engine.walk(request)
+  const run = Effect.map(Effect.all([Effect.scope, engine.walk(request)]), ([outer, walk]) => {
     const emitted: Array<A> = []
     let source = self
     let current: Current | undefined

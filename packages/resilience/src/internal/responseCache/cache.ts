@@ -7,10 +7,11 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Failure from "../../Failure.ts"
-import type { ResponseCache, Served, Stats, Store, StoreError, Through, TypeId } from "../../ResponseCache.ts"
+import type { ResponseCache, Served, Stats, Through, TypeId } from "../../ResponseCache.ts"
 import * as Signal from "../../Signal.ts"
 import { Flights } from "./flights.ts"
 import { excusesStale, type Freshness, freshness, keepForMillis, type Spans } from "./freshness.ts"
+import type { Store, StoreError } from "./storeLayers.ts"
 
 export interface Settings<in Request, in out A> {
   readonly name: string
@@ -144,10 +145,12 @@ export const cache = <Request, A>(
             if (found._tag === "None") {
               return flight
             }
-            return Effect.catch(flight, (error) =>
-              excusesStale(Failure.infoUnsafe(fiber, error))
-                ? answer(fiber, found.value, "stale", "Error", found.age)
-                : Effect.fail(error))
+            return Effect.catchIf(
+              flight,
+              (error) =>
+                excusesStale(Failure.infoUnsafe(fiber, error)),
+              () => answer(fiber, found.value, "stale", "Error", found.age)
+            )
           }))
       })
 

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import type * as Persistence from "effect/persistence/Persistence"
 import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
-import type { Kept, Store, StoreError } from "../../ResponseCache.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import { Recent } from "../recent.ts"
+import type { Kept, Store, StoreError } from "./storeLayers.ts"
 
-/** The constructor of the store's error, handed in so that this file needs the public one for its types only. */
+/** Makes the store's error, which lives beside the layers that use this file. */
 export type Fail = (reason: StoreError["reason"], cause: unknown) => StoreError
 
 /** In this process, on the monotonic clock. An entry is dropped for a younger one, or when it is found too old. */
