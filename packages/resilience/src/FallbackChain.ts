@@ -56,9 +56,12 @@
  * @since 0.1.0
  */
 import type * as Arr from "effect/Array"
+import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as ExecutionPlan from "effect/ExecutionPlan"
+import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -72,6 +75,7 @@ import { planOf } from "./internal/fallbackChain/plan.ts"
 import { factsOf, type Request, type Route } from "./internal/fallbackChain/route.ts"
 import { runServed } from "./internal/fallbackChain/run.ts"
 import { type MidStream, stream } from "./internal/fallbackChain/stream.ts"
+import { layerFromConfig } from "./internal/layerFromConfig.ts"
 import { monotonicMillis } from "./internal/monotonic.ts"
 import { durationMillis, numberBetween, oneOf, positiveMillis } from "./internal/options.ts"
 import * as Retry from "./Retry.ts"
@@ -178,6 +182,19 @@ export interface Options {
   readonly budget?: Budget | undefined
   /** Runs before a call fails with {@link FallbackExhausted}. */
   readonly onExhausted?: ((error: FallbackExhausted) => Effect.Effect<unknown>) | undefined
+}
+
+/**
+ * The options that are plain data, for `layerConfig`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DataOptions {
+  readonly order?: "priority" | "cost" | "quality" | "latency" | undefined
+  readonly haltFor?: Duration.Input | undefined
+  readonly maxWait?: Duration.Input | undefined
+  readonly budget?: Budget | undefined
 }
 
 /**
@@ -309,7 +326,7 @@ export const make = <const Routes extends Arr.NonEmptyReadonlyArray<AnyRoute>>(
   routes: Routes,
   options: Options = {}
 ): Effect.Effect<
-  FallbackChain<ProvidesOf<Routes>, ErrorOf<Routes[number]>, RequirementsOf<Routes[number]>>,
+  ChainOf<Routes>,
   never,
   Scope.Scope | BuildsOf<Routes[number]>
 > => {
@@ -326,6 +343,74 @@ export const make = <const Routes extends Arr.NonEmptyReadonlyArray<AnyRoute>>(
     const facts = routes.map(factsOf)
     const engine = new Engine(settings, common, facts, scope, outer)
     return chainOf(engine)
+  })
+}
+
+/**
+ * The chain of some routes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ChainOf<Routes extends ReadonlyArray<AnyRoute>> = FallbackChain<
+  ProvidesOf<Routes>,
+  ErrorOf<Routes[number]>,
+  RequirementsOf<Routes[number]>
+>
+
+/**
+ * A chain as a service, made by {@link Service}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServiceClass<in out Self, in out Id extends string, Routes extends ReadonlyArray<AnyRoute>>
+  extends Context.ServiceClass<Self, Id, ChainOf<Routes>>
+{
+  /** With the options it was declared with. */
+  readonly layer: Layer.Layer<Self, never, BuildsOf<Routes[number]>>
+  /** With options from `Config` in place of those it was declared with. A value out of its range is a `ConfigError`. */
+  readonly layerConfig: (
+    options: Config.Wrap<DataOptions>
+  ) => Layer.Layer<Self, Config.ConfigError, BuildsOf<Routes[number]>>
+}
+
+/**
+ * Declares a chain as a service.
+ *
+ * Throws a `RangeError` as {@link make} does.
+ *
+ * **Example** (A chain that a program is given)
+ *
+ * ```ts
+ * import { Context, Effect } from "effect"
+ * import { FallbackChain } from "effect-resilience"
+ *
+ * class Greeter extends Context.Service<Greeter, { readonly greeting: string }>()("Greeter") {}
+ *
+ * class Greeters extends FallbackChain.Service<Greeters>()("app/Greeters", [
+ *   FallbackChain.route("formal", Context.make(Greeter, { greeting: "Good morning" })),
+ *   FallbackChain.route("casual", Context.make(Greeter, { greeting: "Hi" }))
+ * ]) {}
+ *
+ * const program = Effect.flatMap(Greeters, (greeters) => greeters.run(Greeter.useSync(({ greeting }) => greeting)))
+ * await Effect.runPromise(Effect.provide(program, Greeters.layer)) // => "Good morning"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const Service = <Self>() =>
+<const Id extends string, const Routes extends Arr.NonEmptyReadonlyArray<AnyRoute>>(
+  id: Id,
+  routes: Routes,
+  options: Options = {}
+): ServiceClass<Self, Id, Routes> => {
+  const Tag = Context.Service<Self, ChainOf<Routes>>()(id)
+  const layerOf = (data: DataOptions) => Layer.effect(Tag, make(id, routes, { ...options, ...data }))
+  return Object.assign(Tag, {
+    layer: layerOf({}),
+    layerConfig: (data: Config.Wrap<DataOptions>) => layerFromConfig(data, layerOf)
   })
 }
 

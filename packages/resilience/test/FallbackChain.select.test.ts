@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { healthy, rest } from "../src/internal/fallbackChain/health.ts"
-import { estimate, type Facts, sorted } from "../src/internal/fallbackChain/order.ts"
+import { estimate, type Facts, isFree, sorted } from "../src/internal/fallbackChain/order.ts"
 import { choose, unfit } from "../src/internal/fallbackChain/select.ts"
 import { answeredBy, ask, dependencyFault, models } from "./support/routes.ts"
 
@@ -54,7 +54,7 @@ describe("FallbackChain: which route is next", () => {
       const cheapest = Math.min(...costs)
       const allowed = eligible.filter((route) =>
         level === "Denied"
-          ? estimate(route, usage) === 0
+          ? isFree(route)
           : level === "Cheaper"
           ? estimate(route, usage) <= cheapest
           : true
@@ -91,6 +91,8 @@ describe("FallbackChain: which route is next", () => {
       assert.strictEqual(yield* asked({ order: "quality" }), "bca")
       assert.strictEqual(yield* asked({ order: "cost" }, { usage: { input: 10, output: 1 } }), "bac")
       assert.strictEqual(yield* asked({ order: "cost" }, { usage: { input: 1, output: 10 } }), "abc")
+      assert.strictEqual(yield* asked({ order: "cost" }, { usage: { input: 10 } }), "abc")
+      assert.strictEqual(yield* asked({ order: "cost" }), "abc")
       assert.strictEqual(yield* asked({ order: (found) => found.filter(({ name }) => name !== "b") }), "ac")
     }))
 

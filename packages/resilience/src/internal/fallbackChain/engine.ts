@@ -20,7 +20,7 @@ import { edge, type Onward } from "./edges.ts"
 import { type Attempt, attemptOf, FallbackExhausted, type Skipped } from "./errors.ts"
 import * as Health from "./health.ts"
 import { type Budget, Ledger, type Level } from "./ledger.ts"
-import { type Facts, type Order, sorted, type Usage } from "./order.ts"
+import { expected, type Facts, type Order, sorted, type Usage } from "./order.ts"
 import type { Request, Route } from "./route.ts"
 import { choose, unfit } from "./select.ts"
 
@@ -157,8 +157,9 @@ export class Engine<Provides, E, Builds, R> {
   /** Begins the way of a call: which routes can serve it at all, and in which order they are asked. */
   walk(request: Request): Effect.Effect<Walk> {
     return Effect.gen({ self: this }, function*() {
-      const usage = { input: request.usage?.input ?? 0, output: request.usage?.output ?? 0 }
-      const needs = { size: usage.input + usage.output, minQuality: request.minQuality ?? -Infinity }
+      const { input = 0, output } = request.usage ?? {}
+      const usage = expected(input, output)
+      const needs = { size: input + (output ?? 0), minQuality: request.minQuality ?? -Infinity }
       const skipped: Array<Skipped> = []
       const fit: Array<Facts> = []
       for (const { facts, route } of this.states) {

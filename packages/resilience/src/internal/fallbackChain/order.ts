@@ -29,6 +29,18 @@ const million = 1_000_000
 export const costOf = (price: Price, { input, output }: Usage): number =>
   (price.input * input + price.output * output) / million
 
+/**
+ * What routes are compared by: as much output as input where only that is said, and one of each where nothing is, since
+ * nothing costs nothing anywhere.
+ */
+export const expected = (input: number, output: number | undefined): Usage => {
+  const usage = { input, output: output ?? input }
+  return usage.input + usage.output > 0 ? usage : { input: 1, output: 1 }
+}
+
+/** Whether a route costs nothing, whatever it is used for. */
+export const isFree = ({ price }: Facts): boolean => price !== undefined && price.input === 0 && price.output === 0
+
 /** What a route would cost; one without a price is the dearest, since nobody knows. */
 export const estimate = ({ price }: Facts, usage: Usage): number =>
   price === undefined ? Infinity : costOf(price, usage)

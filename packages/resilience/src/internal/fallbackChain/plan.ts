@@ -2,7 +2,7 @@
 import * as ExecutionPlan from "effect/ExecutionPlan"
 import * as Layer from "effect/Layer"
 import type { Engine } from "./engine.ts"
-import { sorted } from "./order.ts"
+import { expected, sorted } from "./order.ts"
 
 type Plan<Provides, E, R> = ExecutionPlan.ExecutionPlan<{
   provides: Provides
@@ -21,7 +21,7 @@ export const planOf = <Provides, E, Builds, R>({ settings, states }: Engine<Prov
   const { order } = settings
   const inOrder = typeof order === "function"
     ? order(facts, {})
-    : sorted(facts, order, { input: 0, output: 0 }, () => undefined)
+    : sorted(facts, order, expected(0, undefined), () => undefined)
   const steps = inOrder.map(({ index }) => {
     const { context, route: { options: { retry } } } = states[index]!
     const provide = Layer.effectContext(context)

@@ -10,7 +10,8 @@ import type { Facts } from "./order.ts"
  * What a request asks of the routes. All of it is optional.
  *
  * - `usage`: how much it is expected to be, in units such as tokens. Routes whose context window is shorter than input
- *   and output together are skipped, and `order: "cost"` compares what it would cost. Zero where it is not said.
+ *   and output together are skipped; nothing is skipped for what is not said. `order: "cost"` compares what it would cost, with
+ *   as much output as input where only that is said, and by the sum of both prices where nothing is.
  * - `minQuality`: routes of less quality, or of none that is known, are skipped.
  * - `attributes`: for the `when` of routes and for an order of your own.
  *

@@ -2,7 +2,7 @@
 import type { Onward } from "./edges.ts"
 import type { Health } from "./health.ts"
 import type { Level } from "./ledger.ts"
-import { estimate, type Facts, type Usage } from "./order.ts"
+import { estimate, type Facts, isFree, type Usage } from "./order.ts"
 
 /** What a request asks of a route. */
 export interface Needs {
@@ -58,7 +58,7 @@ export const unfit = (route: Facts, needs: Needs): Skipped | undefined =>
 /** The routes that the budget leaves, in the same order. */
 const affordable = (routes: ReadonlyArray<Facts>, level: Level, usage: Usage): ReadonlyArray<Facts> => {
   if (level === "Normal" || level === "Warned") return routes
-  if (level === "Denied") return routes.filter((route) => estimate(route, usage) === 0)
+  if (level === "Denied") return routes.filter(isFree)
   const cheapest = Math.min(...routes.map((route) => estimate(route, usage)))
   return routes.filter((route) => estimate(route, usage) <= cheapest)
 }
