@@ -485,12 +485,14 @@ export const charge = (usage: {
 export const withServed = <A, E, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<readonly [A, ReadonlyArray<Served>], E, R> =>
-  Effect.suspend(() => {
+  Effect.withFiber((fiber) => {
+    const outer = fiber.getRef(ServedListener)
     const served: Array<Served> = []
-    return Effect.map(
-      Effect.provideService(self, ServedListener, (one) => served.push(one)),
-      (value) => [value, served] as const
-    )
+    const listener = (one: Served) => {
+      served.push(one)
+      outer(one)
+    }
+    return Effect.map(Effect.provideService(self, ServedListener, listener), (value) => [value, served] as const)
   })
 
 const defaultCooldown = Retry.backoff({ base: "5 seconds", cap: "5 minutes", jitter: "none" })

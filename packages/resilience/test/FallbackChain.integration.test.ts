@@ -1,6 +1,7 @@
 /** Chains of real HTTP streams, broken off at every place where one can break. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deadline from "effect-resilience/Deadline"
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -73,7 +74,7 @@ const serving = (id: number, fault: () => Fault) =>
       })
   )
 
-const routeTo = (id: number, url: string) =>
+const routeTo = (id: number, url: string, options?: FallbackChain.RouteOptions<Deadline.DeadlineExceeded>) =>
   Effect.map(HttpClient.HttpClient, (client) =>
     FallbackChain.route(
       `r${id}`,
@@ -87,7 +88,8 @@ const routeTo = (id: number, url: string) =>
             // A line that the cut made short is no word.
             Stream.filter((line) => /^\d:\d$/.test(line))
           )
-      })
+      }),
+      options
     ))
 
 const say = Stream.unwrap(Effect.map(Words, (words) => words.from(0)))
@@ -173,6 +175,16 @@ describe("FallbackChain over real HTTP streams", () => {
       assert.strictEqual(routes["r1"]!.output, elements.indexOf("mark"))
       assert.isAtMost(routes["r1"]!.output, a.sent())
       assert.deepStrictEqual([routes["r2"]!.output, b.sent()], [count, count])
+    }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici)))
+
+  it.live("a guard is around the time until the first word, and the rest is said outside of it", () =>
+    Effect.gen(function*() {
+      let refusals = 0
+      const { url } = yield* serving(1, () => ++refusals <= 2 ? { status: 503 } : undefined)
+      const guarded = yield* routeTo(1, url, { retry: Schedule.recurs(2), guard: Deadline.attempt("10 seconds") })
+      const chain = yield* FallbackChain.make("words", [guarded])
+      assert.deepStrictEqual(yield* heard(chain.stream(say)), { elements: words(1), exit: Exit.void })
+      assert.strictEqual(refusals, 3)
     }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici)))
 
   it.live("a reader who leaves closes the connection", () =>

@@ -356,9 +356,10 @@ describe("FallbackChain: who answered", () => {
       const chain = yield* FallbackChain.make("chain", [route("a"), route("b")])
       const hidden = Effect.map(chain.run(ask), (answer) => answer.length)
       fail("a", dependencyFault("Timeout"))
-      const [length, served] = yield* FallbackChain.withServed(hidden).pipe(
+      const [[length, served], outer] = yield* FallbackChain.withServed(FallbackChain.withServed(hidden)).pipe(
         Effect.provide(Signal.layer((signal) => heard.push(signal)))
       )
+      assert.deepStrictEqual(outer, served)
       assert.strictEqual(length, 6)
       assert.deepStrictEqual(served.map(({ chain, degraded, route }) => [chain, route, degraded]), [[
         "chain",
