@@ -37,7 +37,7 @@ describe("FallbackChain.storage over PostgreSQL", () => {
         const storage = FallbackChain.storage({
           primary: postgres(server.url),
           secondary: files(folder),
-          timeout: "5 seconds",
+          timeout: "2 seconds",
           recheck: Schedule.spaced("50 millis")
         })
         const model = new Map<string, string>()

@@ -1,11 +1,14 @@
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Retry from "effect-resilience/Retry"
 import type { RetryBudget } from "effect-resilience/RetryBudget"
+import type * as LanguageModel from "effect/ai/LanguageModel"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as ExecutionPlan from "effect/ExecutionPlan"
 import type * as Layer from "effect/Layer"
+import type * as KeyValueStore from "effect/persistence/KeyValueStore"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { describe, expect, test } from "tstyche"
@@ -96,5 +99,49 @@ describe("a stream along a chain", () => {
     expect(chain.stream).type.not.toBeCallableWith(asks, { midStream: "restart" })
     expect(chain.stream).type.not.toBeCallableWith(asks, { midStream: "continue" })
     expect(chain.stream).type.not.toBeCallableWith(asks, { midStream: "restart", restarted: () => "other" })
+  })
+})
+
+declare const primary: Layer.Layer<KeyValueStore.KeyValueStore, Unbuilt, Http>
+declare const models: FallbackChain.FallbackChain<LanguageModel.LanguageModel, Open, Breaker>
+
+describe("what a chain provides in front of others", () => {
+  test("a language model that needs what its chain does", () => {
+    expect(FallbackChain.languageModel(models)).type.toBe<Layer.Layer<LanguageModel.LanguageModel, never, Breaker>>()
+    expect(FallbackChain.languageModel).type.not.toBeCallableWith(chain)
+  })
+
+  test("a store whose first one may fail to be built later", () => {
+    expect(FallbackChain.storage({ primary })).type.toBe<
+      Layer.Layer<
+        KeyValueStore.KeyValueStore | FallbackChain.FallbackStorage,
+        KeyValueStore.KeyValueStoreError,
+        Http
+      >
+    >()
+  })
+
+  test("replies of any of the effects' types, whatever they failed with", () => {
+    expect(FallbackChain.effects("replies", [["a", ask], ["b", Effect.succeed("none")]])).type.toBe<
+      Effect.Effect<number | string, FallbackChain.FallbackExhausted, Model | Http>
+    >()
+    expect(FallbackChain.effectsServed("replies", [["a", ask]])).type.toBe<
+      Effect.Effect<readonly [number, FallbackChain.Served], FallbackChain.FallbackExhausted, Model | Http>
+    >()
+  })
+})
+
+class Models extends FallbackChain.Service<Models>()("app/Models", [
+  FallbackChain.route("a", plain, { guard: protect }),
+  FallbackChain.route("b", needsHttp)
+]) {}
+
+describe("FallbackChain.Service", () => {
+  test("is provided by its layers, which need what the routes are built from", () => {
+    expect(Models.layer).type.toBe<Layer.Layer<Models, never, Http>>()
+    expect<ReturnType<typeof Models.layerConfig>>().type.toBe<Layer.Layer<Models, Config.ConfigError, Http>>()
+    expect(Effect.flatMap(Models, (models) => models.run(ask))).type.toBe<
+      Effect.Effect<number, Down | Open | Unbuilt | FallbackChain.FallbackExhausted, Http | Breaker | Models>
+    >()
   })
 })

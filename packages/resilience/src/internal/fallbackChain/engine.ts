@@ -3,19 +3,18 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
+import type * as Scope from "effect/Scope"
 import * as Deadline from "../../Deadline.ts"
 import * as Failure from "../../Failure.ts"
 import * as Signal from "../../Signal.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import { withoutStack } from "../withoutStack.ts"
+import { builtOnce } from "./builtOnce.ts"
 import { edge, type Onward } from "./edges.ts"
 import { type Attempt, attemptOf, FallbackExhausted, type Skipped } from "./errors.ts"
 import * as Health from "./health.ts"
@@ -350,22 +349,5 @@ const contextOf = <Provides, E, Builds, R>(
   { provide }: Route<Provides, E, Builds, R>,
   scope: Scope.Scope,
   outer: Context.Context<Builds>
-): Effect.Effect<Context.Context<Provides>, E> => {
-  if (!isLayer(provide)) return Effect.succeed(provide)
-  const turn = Semaphore.makeUnsafe(1)
-  let built: Context.Context<Provides> | undefined
-  const build = Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Scope.fork(scope), (own) =>
-      // The caller's own context stays out: its deadline is not that of the route.
-      restore(Layer.buildWithScope(provide, own)).pipe(
-        Effect.updateContext((_: Context.Context<never>) => outer),
-        Effect.onError((cause) => Scope.close(own, Exit.failCause(cause))),
-        Effect.tap((context) => Effect.sync(() => (built = context)))
-      ))
-  )
-  return Effect.suspend(() =>
-    built !== undefined
-      ? Effect.succeed(built)
-      : Semaphore.withPermit(turn, Effect.suspend(() => built === undefined ? build : Effect.succeed(built)))
-  )
-}
+): Effect.Effect<Context.Context<Provides>, E> =>
+  isLayer(provide) ? builtOnce(provide, scope, outer) : Effect.succeed(provide)

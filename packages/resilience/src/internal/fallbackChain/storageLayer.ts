@@ -1,4 +1,5 @@
 /** The public side of the storage. */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,6 +8,7 @@ import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import type * as Schedule from "effect/Schedule"
 import * as Retry from "../../Retry.ts"
 import { nonNegativeInteger, oneOf, positiveInteger, positiveMillis } from "../options.ts"
+import { builtOnce } from "./builtOnce.ts"
 import * as Storage from "./storage.ts"
 
 /**
@@ -61,7 +63,7 @@ export class FallbackStorage extends Context.Service<FallbackStorage, {
  * A write is acknowledged when the first store has it, or the journal. The journal is in the second store and so outlives this
  * process; without one it is in memory and does not. One process at a time may use a journal.
  *
- * Writes are made one after the other.
+ * Writes are made one after the other. The first store is built when it is first asked, so a program starts while it is down.
  *
  * Throws a `RangeError` for an option out of its range.
  *
@@ -88,7 +90,7 @@ export const storage = <E1, R1, E2 = never, R2 = never>(
   options: StorageOptions<E1, R1, E2, R2>
 ): Layer.Layer<
   KeyValueStore.KeyValueStore | FallbackStorage,
-  E1 | E2 | KeyValueStore.KeyValueStoreError,
+  E2 | KeyValueStore.KeyValueStoreError,
   R1 | R2
 > => {
   const settings = {
@@ -99,9 +101,10 @@ export const storage = <E1, R1, E2 = never, R2 = never>(
     recheck: options.recheck ?? Retry.backoff({ base: "1 second", cap: "30 seconds", jitter: "none" })
   }
   return Layer.effectContext(Effect.gen(function*() {
-    const primary = yield* storeOf(options.primary)
+    const scope = yield* Effect.scope
+    const primary = lazily(builtOnce(Layer.fresh(options.primary), scope, yield* Effect.context<R1>()))
     const secondary = options.secondary === undefined ? undefined : yield* storeOf(options.secondary)
-    const { reconcile, state, store } = yield* Storage.make({ ...settings, primary, secondary }, yield* Effect.scope)
+    const { reconcile, state, store } = yield* Storage.make({ ...settings, primary, secondary }, scope)
     return Context.make(KeyValueStore.KeyValueStore, store).pipe(Context.add(FallbackStorage, { reconcile, state }))
   }))
 }
@@ -109,3 +112,38 @@ export const storage = <E1, R1, E2 = never, R2 = never>(
 /** Both layers provide the same tag, so each is built by itself. */
 const storeOf = <E, R>(layer: Layer.Layer<KeyValueStore.KeyValueStore, E, R>) =>
   Effect.map(Layer.build(Layer.fresh(layer)), (context) => Context.get(context, KeyValueStore.KeyValueStore))
+
+/** A store that is not built yet: a program starts while it is down, and what cannot be built is down. */
+const lazily = <E>(
+  context: Effect.Effect<Context.Context<KeyValueStore.KeyValueStore>, E>
+): KeyValueStore.KeyValueStore => {
+  const use = <A>(
+    method: string,
+    f: (store: KeyValueStore.KeyValueStore) => Effect.Effect<A, KeyValueStore.KeyValueStoreError>
+  ): Effect.Effect<A, KeyValueStore.KeyValueStoreError> =>
+    Effect.flatMap(
+      // Layers of stores die of what they meet while they set themselves up.
+      Effect.catchCause(context, (cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.failCause(cause as Cause.Cause<never>)
+          : Effect.fail(
+            new KeyValueStore.KeyValueStoreError({
+              method,
+              message: "The first store could not be built",
+              cause: Cause.squash(cause)
+            })
+          )),
+      (found) => f(Context.get(found, KeyValueStore.KeyValueStore))
+    )
+  return KeyValueStore.make({
+    get: (key) => use("get", (store) => store.get(key)),
+    getUint8Array: (key) => use("getUint8Array", (store) => store.getUint8Array(key)),
+    set: (key, value) => use("set", (store) => store.set(key, value)),
+    remove: (key) => use("remove", (store) => store.remove(key)),
+    has: (key) => use("has", (store) => store.has(key)),
+    clear: use("clear", (store) => store.clear),
+    clearPrefix: (prefix) => use("clearPrefix", (store) => store.clearPrefix(prefix)),
+    keys: use("keys", (store) => store.keys),
+    size: use("size", (store) => store.size)
+  })
+}
