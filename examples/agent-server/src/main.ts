@@ -14,6 +14,7 @@ import { Api } from "./api/Api.ts"
 import * as AdminKeyCheck from "./api/handlers/AdminKeyCheck.ts"
 import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
 import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
+import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
 import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
@@ -40,9 +41,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const sessions = Layer.provide(Sessions.layer, Database.layer(settings.dataDir))
 
-  const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model }).pipe(
-    Layer.provide(policies.retryBudget)
-  )
+  const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model })
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
@@ -50,6 +49,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       AgentsHandlers.layer,
       SessionsHandlers.layer,
       HealthHandlers.layer,
+      CircuitBreakersHandlers.layer,
       SimHandlers.layer
     ]),
     Layer.provide(AdminKeyCheck.layer(adminKey.key))
@@ -77,6 +77,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(serve(Layer.merge(api, pages), { table, maxBodyBytes: settings.maxBodyBytes })),
     Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
     Layer.provide(turns),
+    Layer.provide(policies.guards),
     Layer.provide(sessions),
     Layer.provide(model),
     Layer.provide(Logging.layer({ format: settings.logFormat, level: settings.logLevel }))

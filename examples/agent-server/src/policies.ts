@@ -3,11 +3,14 @@
  *
  * Every time in here is part of a `Schedule`, a deadline or a budget; nothing else in the server retries anything.
  */
+import * as Bulkhead from "effect-resilience/Bulkhead"
+import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as Deadline from "effect-resilience/Deadline"
 import * as Retry from "effect-resilience/Retry"
 import * as RetryBudget from "effect-resilience/RetryBudget"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 
 /**
@@ -36,7 +39,47 @@ const again = Retry.byKind({
  * second besides. It is more than is usual, because a provider that fails at random is best asked again; when all calls
  * fail, it is what keeps six attempts from becoming six times the load.
  */
-export const retryBudget = RetryBudget.layer({ ratio: 1, floor: 10, window: "10 seconds" })
+const retryBudget = RetryBudget.layer({ ratio: 1, floor: 10, window: "10 seconds" })
+
+/**
+ * A breaker for each provider. Five calls in a row that failed for good, or half of those of the last 30 seconds, and the
+ * provider is left alone: for 30 seconds, then a minute, up to five. When a probe has succeeded, the load comes back in
+ * steps within half a minute.
+ */
+export class Breakers extends CircuitBreaker.Service<Breakers>()("agent-server/policies/Breakers", {
+  "llm-primary": {
+    trip: CircuitBreaker.anyOf(
+      CircuitBreaker.consecutive(5),
+      CircuitBreaker.failureRate({ threshold: 0.5, window: "30 seconds", minimumCalls: 20 })
+    ),
+    openFor: Schedule.exponential("30 seconds"),
+    maxOpenFor: "5 minutes",
+    recovery: CircuitBreaker.ramp([0.1, 0.25, 0.5, 0.75], "7.5 seconds")
+  }
+}) {}
+
+/** How many calls each provider is asked for at once, and how many may wait for their turn, and how long. */
+export class Bulkheads extends Bulkhead.Service<Bulkheads>()("agent-server/policies/Bulkheads", {
+  "llm-primary": { limit: 512, queue: 4096, maxWait: "20 seconds" }
+}) {}
+
+/** A dependency that has policies of its own. */
+export type Dependency = (typeof Breakers)["names"][number]
+
+/** What the policies stand on. */
+export type Guards = RetryBudget.RetryBudget | Breakers | Bulkheads
+
+/** Provides it: a budget for all retries, the circuits in this process, the bulkheads. */
+export const guards: Layer.Layer<Guards> = Layer.mergeAll(
+  retryBudget,
+  Layer.provide(Breakers.layer, CircuitBreaker.layerStoreMemory),
+  Bulkheads.layer
+)
+
+/** What a policy may refuse or cut a call with. */
+export type Refusal = Deadline.DeadlineExceeded | CircuitBreaker.CircuitOpen | Bulkhead.BulkheadRejected
+
+type Guarded = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Refusal, R | Guards>
 
 /** The whole of a turn: waiting for its place, asking the model, storing. */
 export const wholeTurn: {
@@ -45,27 +88,49 @@ export const wholeTurn: {
   ) => Effect.Effect<A, E | Deadline.DeadlineExceeded, R>
 } = Deadline.within
 
-/** One attempt gets a third of a turn, so that one which hangs leaves time for another two. */
-const attemptTime = (maxRun: Duration.Duration): Duration.Duration => Duration.times(maxRun, 1 / 3)
+/** The model gets a little less than the turn: its time must be up, and count, before the turn is cut. */
+const modelTime = (maxRun: Duration.Duration): Duration.Duration => Duration.times(maxRun, 0.9)
 
-/** Calls a model for a whole reply. */
-export const wholeReply = (maxRun: Duration.Duration) =>
-<A, E, R>(
-  self: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | Deadline.DeadlineExceeded, R | RetryBudget.RetryBudget> =>
-  self.pipe(Deadline.attempt(attemptTime(maxRun)), Retry.retry(again, { name: "llm" }))
+/** One attempt gets a third of that, so that one which hangs leaves time for another two. */
+const attemptTime = (maxRun: Duration.Duration): Duration.Duration => Duration.times(maxRun, 0.3)
 
 /**
- * Calls a model for a reply that comes bit by bit. An attempt's time is what it may take to the first bit; `begun` waits
- * for that. Nothing is repeated once a bit is out: `self` must then fail with an error of kind `Permanent`.
+ * Goes around a call with all of its retries. The breaker is outermost: it counts calls that failed for good, and not each
+ * attempt of a provider that has bad luck now and then.
  */
-export const streamedReply = (maxRun: Duration.Duration, begun: Effect.Effect<void>) =>
-<A, E, R>(
-  self: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | Deadline.DeadlineExceeded, R | RetryBudget.RetryBudget> =>
-  Effect.raceFirst(self, begun.pipe(Deadline.attempt(attemptTime(maxRun)), Effect.andThen(Effect.never))).pipe(
-    Retry.retry(again, { name: "llm" })
+const atProvider =
+  (dependency: Dependency) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Refusal, R | Breakers | Bulkheads> =>
+    self.pipe(Bulkheads.run(dependency), Breakers.protect(dependency))
+
+/** Calls a model for a whole reply. */
+export const wholeReply = (dependency: Dependency, maxRun: Duration.Duration): Guarded => (self) =>
+  self.pipe(
+    Deadline.attempt(attemptTime(maxRun)),
+    Retry.retry(again, { name: dependency }),
+    Deadline.within(modelTime(maxRun)),
+    atProvider(dependency)
   )
+
+/**
+ * Calls a model for a reply that comes bit by bit. Both times are those to the first bit, and `begun` waits for that: how
+ * long the rest takes is up to the client that reads it. Nothing is repeated once a bit is out: `self` must then fail with
+ * an error of kind `Permanent`.
+ */
+export const streamedReply =
+  (dependency: Dependency, maxRun: Duration.Duration, begun: Effect.Effect<void>): Guarded => (self) =>
+    self.pipe(
+      unlessLate(Deadline.attempt(begun, attemptTime(maxRun))),
+      Retry.retry(again, { name: dependency }),
+      unlessLate(Deadline.within(begun, modelTime(maxRun))),
+      atProvider(dependency)
+    )
+
+/** Fails when `inTime` does, and is else not concerned with how long it takes. */
+const unlessLate =
+  <E2, R2>(inTime: Effect.Effect<void, E2, R2>) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | E2, R | R2> =>
+    Effect.raceFirst(self, Effect.andThen(inTime, Effect.never))
 
 /**
  * How much of a session's history a model is told: the last messages, at most this many of them and this many characters.

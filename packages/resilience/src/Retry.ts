@@ -44,6 +44,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
@@ -55,7 +56,8 @@ import { monotonicMillis } from "./internal/monotonic.ts"
 import { durationMillis, nonNegativeInteger, numberBetween, positiveMillis } from "./internal/options.ts"
 import * as Backoff from "./internal/retry/backoff.ts"
 import { Call, CurrentCall } from "./internal/retry/call.ts"
-import { decide, waiting } from "./internal/retry/decide.ts"
+import { atMost, decide, decideStep, waiting } from "./internal/retry/decide.ts"
+import { late, mayStartLate, type Step, toStep } from "./internal/retry/late.ts"
 import { RetryBudget } from "./RetryBudget.ts"
 import * as Signal from "./Signal.ts"
 
@@ -130,7 +132,7 @@ export const backoff = (options: BackoffOptions): Schedule.Schedule<Duration.Dur
   }
   const times = options.times === undefined ? Infinity : nonNegativeInteger("times", options.times)
   const during = options.during === undefined ? Infinity : durationMillis("during", options.during)
-  return Schedule.fromStep(Effect.sync(() => {
+  return late(Schedule.fromStep(Effect.sync(() => {
     let failures = 0
     let firstFailureAt: number | undefined
     let wait: number | undefined
@@ -144,7 +146,7 @@ export const backoff = (options: BackoffOptions): Schedule.Schedule<Duration.Dur
         wait = next
         return waiting(Duration.millis(next))
       })
-  }))
+  })))
 }
 
 /**
@@ -206,17 +208,13 @@ export const byKind = <const S extends Schedules>(
   type Input = CommonInput<S>
   type Error = Schedule.Error<Given<S>>
   type Env = Schedule.Env<Given<S>>
-  type Step = (now: number, input: Input) => Pull.Pull<[unknown, Duration.Duration], Error, unknown, Env>
-
   const kinds = Object.keys(schedules) as Array<keyof S & Retryable>
+  const given = kinds.map((kind) => schedules[kind] as Schedule.Schedule<unknown, Input, Error, Env>)
   const start = Effect.map(
-    Effect.forEach(
-      kinds,
-      (kind) => Schedule.toStep(schedules[kind] as Schedule.Schedule<unknown, Input, Error, Env>)
-    ),
-    (steps) => new Map<Failure.Kind, Step>(kinds.map((kind, index) => [kind, steps[index]!]))
+    Effect.forEach(given, toStep),
+    (steps) => new Map<Failure.Kind, Step<unknown, Input, Error, Env>>(kinds.map((kind, at) => [kind, steps[at]!]))
   )
-  return Schedule.fromStep(
+  const policy = Schedule.fromStep(
     Effect.map(
       start,
       (steps) => (now: number, input: Input) =>
@@ -233,6 +231,7 @@ export const byKind = <const S extends Schedules>(
         })
     )
   )
+  return given.every(mayStartLate) ? late(policy) : policy
 }
 
 /**
@@ -306,15 +305,15 @@ export const withBudget = <Output, Input, Error, Env>(
         )
       }
       const account = call === undefined ? budget.openUnsafe(fiber) : call.accountOf(budget, fiber)
-      const budgeted = decide(self, (fiber, input, delay) => {
+      const affordable = (fiber: Fiber.Fiber<unknown, unknown>, input: Input, delay: Duration.Duration) => {
         // Without a call nobody else says that the wait before this failure is over.
         if (call === undefined) account.startedUnsafe()
         const failure = Failure.infoUnsafe(fiber, input)
         if (account.reserveUnsafe(failure.kind)) return delay
         Signal.emitUnsafe(fiber, () => ({ _tag: "BudgetExhausted", budget: budget.rule, failure }))
         return undefined
-      })
-      return Schedule.toStep(budgeted)
+      }
+      return Effect.map(toStep(self), (step) => decideStep(step, affordable))
     })))
 
 /**
@@ -352,7 +351,7 @@ export const standard: Schedule.Schedule<Duration.Duration, unknown, never, Retr
   Overloaded: backoff({ base: "1 second", cap: "20 seconds" }),
   RateLimited: backoff({ base: "1 second", cap: "20 seconds" })
 }).pipe(
-  Schedule.upTo({ times: 2 }),
+  (policy) => atMost(policy, 2),
   respectRetryAfter({ cap: "30 seconds" }),
   withinDeadline,
   withBudget
@@ -393,15 +392,25 @@ export const retry: {
   options?: RetryOptions
 ): Effect.Effect<A, E | Error, R | Env> => {
   const name = options?.name ?? "retry"
+  const isLate = mayStartLate(policy)
   const start = Schedule.toStep(policy)
   return Effect.withFiber((fiber) => {
     const call = new Call()
-    // The policy starts before the first attempt: a budget counts calls, and not only those that fail.
-    const attempts = Effect.flatMap(Effect.provideService(start, CurrentCall, call), (step) => {
+    const first = Effect.suspend(() => {
       call.attemptStarted()
-      // Nearly every call succeeds at once, so what retries is set up when the first attempt has failed.
-      return Effect.catchCause(self, (cause) => again(self, cause, watched(step, call, name), call))
+      return self
     })
+    // Nearly every call succeeds at once, so what retries is set up when the first attempt has failed; except for a
+    // budget, which counts calls, and not only those that fail.
+    const attempts = isLate
+      ? Effect.catchCause(
+        first,
+        (cause) => Effect.flatMap(start, (step) => again(self, cause, watched(step, call, name), call))
+      )
+      : Effect.flatMap(
+        Effect.provideService(start, CurrentCall, call),
+        (step) => Effect.catchCause(first, (cause) => again(self, cause, watched(step, call, name), call))
+      )
     return Effect.onExitPrimitive(attempts, (exit) => {
       const outcome = Exit.isSuccess(exit)
         ? "success"
@@ -414,11 +423,6 @@ export const retry: {
     })
   })
 })
-
-type Step<Output, Input, Error, Env> = (
-  now: number,
-  input: Input
-) => Pull.Pull<[Output, Duration.Duration], Error, Output, Env>
 
 /** Goes on after a first attempt that failed, as `Effect.retry` goes on. */
 const again = <A, E, R, Output, Error, Env>(

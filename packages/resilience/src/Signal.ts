@@ -36,7 +36,7 @@ import { CurrentRegistry, type OnListenerError, type Registry, registryFor } fro
 /**
  * A circuit went from one state to another.
  *
- * `openFor` is how long it stays open, present when `to` is `"Open"`.
+ * When `to` is `"Open"`, `openFor` is how long it stays open, and `openings` the how manieth opening in a row it is.
  *
  * @category models
  * @since 0.1.0
@@ -49,6 +49,7 @@ export interface CircuitTransition {
   readonly to: CircuitState
   readonly reason: string
   readonly openFor?: Duration.Duration | undefined
+  readonly openings?: number | undefined
 }
 
 /**
@@ -227,7 +228,10 @@ export interface FallbackServed {
 }
 
 /**
- * A hedged call ended. `winner` 0 is the primary.
+ * A call ended that launched hedges, or wanted one that the budget `refused`.
+ *
+ * `winner` is the attempt whose result it has: 0 the primary, 1 the first hedge, `undefined` when it was interrupted.
+ * `launched` is the number of hedges.
  *
  * @category models
  * @since 0.1.0
@@ -235,8 +239,9 @@ export interface FallbackServed {
 export interface Hedged {
   readonly _tag: "Hedged"
   readonly name: string
-  readonly winner: number
+  readonly winner: number | undefined
   readonly launched: number
+  readonly refused?: boolean | undefined
 }
 
 /**

@@ -109,6 +109,15 @@ describe("Bulkhead.run", () => {
       yield* isWhole(bulkhead, 1, 1)
     }))
 
+  it.effect("RT-8 a wait ends in time where it cannot be interrupted, too", () =>
+    Effect.gen(function*() {
+      const bulkhead = yield* make({ limit: 1, queue: 1, maxWait: "1 second" })
+      yield* forkNow(bulkhead.run(Effect.never))
+      const waiting = yield* forkNow(Effect.uninterruptible(bulkhead.run(Effect.void)))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(waiting.pollUnsafe(), rejected("WaitTimeout", 1, 1))
+    }))
+
   it.effect("RT-8 in the order of arrival nobody overtakes, not even who arrives as a permit comes back", () =>
     Effect.gen(function*() {
       const bulkhead = yield* make({ limit: 2, queue: 1_000 })

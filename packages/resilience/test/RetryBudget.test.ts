@@ -77,7 +77,7 @@ describe("RetryBudget.layer", () => {
           }
         }
       }
-      assert.isTrue(state.length <= 11, "the state stays small")
+      assert.isTrue(state.older.length <= 11, "the state stays small")
     },
     { arbitrary: { runs: 500 } }
   )

@@ -5,7 +5,6 @@
  * fails, or whose client goes away, leaves nothing behind.
  */
 import type * as Deadline from "effect-resilience/Deadline"
-import { RetryBudget } from "effect-resilience/RetryBudget"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Context from "effect/Context"
@@ -77,7 +76,7 @@ export interface Options {
 const make = Effect.fnUntraced(function*(options: Options) {
   const sessions = yield* Sessions
   const model = yield* LanguageModel.LanguageModel
-  const budget = yield* RetryBudget
+  const guards = yield* Effect.context<policies.Guards>()
   const order = TurnOrder.make({ waiting: policies.waitingTurns })
 
   const run = (request: TurnRequest, sessionId: string, listener: TurnListener | undefined) =>
@@ -89,7 +88,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       const asking = listener === undefined
         ? ask(model, prompt, options)
         : askBitByBit(model, prompt, { ...options, onDelta: listener.onDelta })
-      const answer = yield* Effect.provideService(asking, RetryBudget, budget)
+      const answer = yield* Effect.provideContext(asking, guards)
       const served: Served = { route: options.model, degraded: false, attempts: answer.attempts }
       yield* sessions.append({
         sessionId,
@@ -123,7 +122,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
 /** Runs turns with the program's language model, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<Turns, never, Sessions | LanguageModel.LanguageModel | RetryBudget> => Layer.effect(Turns, make(options))
+): Layer.Layer<Turns, never, Sessions | LanguageModel.LanguageModel | policies.Guards> =>
+  Layer.effect(Turns, make(options))
 
 const promptOf = (agent: Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
   { role: "system", content: agent.system },

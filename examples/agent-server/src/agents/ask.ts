@@ -1,7 +1,5 @@
 /** Asks a language model for the next reply of a conversation, under the server's policies. */
-import type * as Deadline from "effect-resilience/Deadline"
 import * as Failure from "effect-resilience/Failure"
-import type { RetryBudget } from "effect-resilience/RetryBudget"
 import type * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
@@ -43,9 +41,12 @@ class ReplyRefused extends Data.TaggedError("ReplyRefused") {
 }
 
 /** Everything that asking can fail with. */
-export type AskError = AiError.AiError | Deadline.DeadlineExceeded | ReplyCutShort | ReplyRefused
+export type AskError = AiError.AiError | policies.Refusal | ReplyCutShort | ReplyRefused
 
-type Asked = Effect.Effect<Answer, AskError, RetryBudget>
+/** There is one provider yet. */
+const dependency: policies.Dependency = "llm-primary"
+
+type Asked = Effect.Effect<Answer, AskError, policies.Guards>
 
 /** Asks for a whole reply. */
 export const ask = (
@@ -59,7 +60,7 @@ export const ask = (
       attempts++
       return model.generateText({ prompt })
     })
-    return Effect.flatMap(policies.wholeReply(options.maxRun)(attempt), (response) => {
+    return Effect.flatMap(policies.wholeReply(dependency, options.maxRun)(attempt), (response) => {
       const reply = new Reply()
       for (const part of response.content) reply.take(part)
       return reply.answer(attempts)
@@ -92,7 +93,7 @@ export const askBitByBit = (
         Effect.flatMap(() => reply.answer(attempts))
       )
     })
-    return yield* policies.streamedReply(options.maxRun, Deferred.await(begun))(attempt)
+    return yield* policies.streamedReply(dependency, options.maxRun, Deferred.await(begun))(attempt)
   })
 
 /** A reply while it comes in. */

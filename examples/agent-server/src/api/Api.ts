@@ -3,6 +3,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { AgentsApi } from "./AgentsApi.ts"
 import { ChatApi } from "./ChatApi.ts"
+import { CircuitBreakersApi } from "./CircuitBreakersApi.ts"
 import { HealthApi } from "./HealthApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
 import { SimApi } from "./SimApi.ts"
@@ -13,6 +14,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(AgentsApi)
   .add(SessionsApi)
   .add(HealthApi)
+  .add(CircuitBreakersApi)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

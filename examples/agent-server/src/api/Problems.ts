@@ -53,6 +53,12 @@ export class SessionNotFound extends HttpApiError.Problem<SessionNotFound>()(
   members("session_not_found")
 ) {}
 
+export class CircuitBreakerNotFound extends HttpApiError.Problem<CircuitBreakerNotFound>()(
+  "CircuitBreakerNotFound",
+  kind("circuit_breaker_not_found"),
+  members("circuit_breaker_not_found")
+) {}
+
 export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),

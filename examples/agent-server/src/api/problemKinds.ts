@@ -42,6 +42,11 @@ export const problemKinds = {
     title: "No such session",
     meaning: "There is no session of this id: it was deleted, or never was."
   },
+  circuit_breaker_not_found: {
+    status: 404,
+    title: "No such circuit breaker",
+    meaning: "There is no circuit breaker of this name."
+  },
   not_simulated: {
     status: 404,
     title: "Providers are not simulated",

@@ -42,6 +42,9 @@ export const effects = <R, E>(
 export const plainEffects = (name: string, call: Effect.Effect<unknown>): Contender =>
   effects(name, Layer.succeedContext(Context.empty()), Effect.succeed(call))
 
+/** A call as programs without Effect have it: an asynchronous function. */
+export const succeeds = async (): Promise<number> => 1
+
 /** Promises are called as programs call them: awaited one by one in an async function. */
 export const promises = (name: string, setUp: () => () => Promise<unknown>): Contender => ({
   name,

@@ -4,7 +4,7 @@ import * as Bulkhead from "effect-resilience/Bulkhead"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { Comparison } from "../harness/compare.ts"
-import { effects, plainEffects, promises } from "../harness/contender.ts"
+import { effects, plainEffects, promises, succeeds } from "../harness/contender.ts"
 
 const call = Effect.sync(() => 1)
 
@@ -23,7 +23,7 @@ export const comparisons: ReadonlyArray<Comparison> = [{
     plainEffects("Effect Semaphore.withPermit", semaphore.withPermit(call)),
     promises("cockatiel bulkhead", () => {
       const policy = bulkhead(10)
-      return () => policy.execute(() => 1)
+      return () => policy.execute(succeeds)
     })
   ],
   targets: [{ against: "Effect Semaphore.withPermit", atMost: 1.5 }]

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { Comparison } from "../harness/compare.ts"
-import { effects, plainEffects, promises } from "../harness/contender.ts"
+import { effects, plainEffects, promises, succeeds } from "../harness/contender.ts"
 
 const call: Effect.Effect<number, string> = Effect.sync(() => 1)
 
@@ -29,7 +29,7 @@ export const comparisons: ReadonlyArray<Comparison> = [
       ),
       promises("cockatiel retry", () => {
         const policy = retry(handleAll, { maxAttempts: 2, backoff: new ExponentialBackoff() })
-        return () => policy.execute(() => 1)
+        return () => policy.execute(succeeds)
       })
     ],
     targets: [{ against: "Effect.retry", atMost: 1.5 }]

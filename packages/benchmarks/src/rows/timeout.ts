@@ -3,7 +3,7 @@ import { timeout, TimeoutStrategy } from "cockatiel"
 import * as Deadline from "effect-resilience/Deadline"
 import * as Effect from "effect/Effect"
 import type { Comparison } from "../harness/compare.ts"
-import { plainEffects, promises } from "../harness/contender.ts"
+import { plainEffects, promises, succeeds } from "../harness/contender.ts"
 
 const call = Effect.sync(() => 1)
 
@@ -16,7 +16,7 @@ export const comparisons: ReadonlyArray<Comparison> = [{
     plainEffects("Effect.timeout", Effect.orDie(Effect.timeout(call, "10 seconds"))),
     promises("cockatiel timeout", () => {
       const policy = timeout(10_000, TimeoutStrategy.Cooperative)
-      return () => policy.execute(() => 1)
+      return () => policy.execute(succeeds)
     })
   ],
   targets: [{ against: "Effect.timeout", atMost: 1.5 }]

@@ -20,12 +20,15 @@ interface Slot {
   readonly retries: number
 }
 
-/** The slots that still count, newest first, empty ones left out. */
-export type State = ReadonlyArray<Slot>
+/** The newest slot, which changes with every call, and those before it that still count, empty ones left out. */
+export interface State {
+  readonly newest: Slot
+  readonly older: ReadonlyArray<Slot>
+}
 
 const slotsPerWindow = 10
 
-export const initial: State = []
+export const initial: State = { newest: { index: -Infinity, calls: 0, retries: 0 }, older: [] }
 
 export const slotAt = (options: Options, nowMillis: number): number =>
   Math.floor(nowMillis / (options.windowMillis / slotsPerWindow))
@@ -40,8 +43,11 @@ export const reserve = (options: Options, state: State, slot: number): State | u
 }
 
 /** Gives back a retry that was taken in `slot` and never made. */
-export const cancel = (state: State, slot: number): State =>
-  state.map((other) => other.index === slot ? { ...other, retries: Math.max(0, other.retries - 1) } : other)
+export const cancel = (state: State, slot: number): State => {
+  const cancelled = (other: Slot): Slot =>
+    other.index === slot ? { ...other, retries: Math.max(0, other.retries - 1) } : other
+  return { newest: cancelled(state.newest), older: state.older.map(cancelled) }
+}
 
 /** How many retries could be taken now. */
 export const available = (options: Options, state: State, slot: number): number => {
@@ -52,18 +58,20 @@ export const available = (options: Options, state: State, slot: number): number 
 const totals = (state: State, slot: number): { readonly calls: number; readonly retries: number } => {
   let calls = 0
   let retries = 0
-  for (const { calls: slotCalls, index, retries: slotRetries } of state) {
-    const age = slot - index
-    if (age < slotsPerWindow) calls += slotCalls
-    if (age <= slotsPerWindow) retries += slotRetries
+  const add = (counted: Slot): void => {
+    const age = slot - counted.index
+    if (age < slotsPerWindow) calls += counted.calls
+    if (age <= slotsPerWindow) retries += counted.retries
   }
+  add(state.newest)
+  state.older.forEach(add)
   return { calls, retries }
 }
 
-const change = (state: State, slot: number, calls: number, retries: number): State => {
-  const [newest] = state
-  if (newest !== undefined && newest.index === slot) {
-    return [{ index: slot, calls: newest.calls + calls, retries: newest.retries + retries }, ...state.slice(1)]
-  }
-  return [{ index: slot, calls, retries }, ...state.filter(({ index }) => slot - index <= slotsPerWindow)]
-}
+const change = ({ newest, older }: State, slot: number, calls: number, retries: number): State =>
+  newest.index === slot
+    ? { newest: { index: slot, calls: newest.calls + calls, retries: newest.retries + retries }, older }
+    : {
+      newest: { index: slot, calls, retries },
+      older: [newest, ...older].filter(({ index }) => slot - index <= slotsPerWindow)
+    }
