@@ -247,6 +247,10 @@ export interface Hedged {
 /**
  * A cache was asked.
  *
+ * `reason` says why it was no hit. A miss: nothing was kept (`"Absent"`), it was too old (`"Expired"`), another call was
+ * looking the same thing up (`"Joined"`), what was kept could not be read any more (`"Undecodable"`), the store did not
+ * answer (`"StoreUnavailable"`). A stale reply: it is being looked up again (`"Revalidating"`), or that failed (`"Error"`).
+ *
  * @category models
  * @since 0.1.0
  */
@@ -254,7 +258,23 @@ export interface CacheServed {
   readonly _tag: "CacheServed"
   readonly cache: string
   readonly result: "hit" | "miss" | "stale"
+  readonly reason?: CacheReason | undefined
 }
+
+/**
+ * Why a cache did not answer with something fresh.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CacheReason =
+  | "Absent"
+  | "Expired"
+  | "Joined"
+  | "Undecodable"
+  | "StoreUnavailable"
+  | "Revalidating"
+  | "Error"
 
 /**
  * Work that could not be done was kept.
