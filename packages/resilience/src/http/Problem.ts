@@ -251,56 +251,6 @@ export const reply = (
 }
 
 /**
- * The reply to a request that a limit refused, status 429. Beside the members of every problem it has `error`
- * (`"rate_limit_exceeded"`), `retry_after`, `limit`, `remaining` and `reset`.
- *
- * - `reset`: in how much time the limit is as if nothing had been taken, in whole seconds in the reply.
- * - `headers`: those of `RateLimitHeaders`, for instance.
- *
- * **Example** (In plain words)
- *
- * ```ts
- * import { Effect } from "effect"
- * import { HttpServerResponse } from "effect/http"
- * import { Problem } from "effect-resilience"
- *
- * const response = await Effect.runPromise(
- *   Problem.rateLimitExceeded({ retryAfter: "41200 millis", limit: 60, remaining: 0, reset: "1 minute" })
- * )
- * const { error, message, reset } = await HttpServerResponse.toWeb(response).json()
- * error // => "rate_limit_exceeded"
- * message // => "Rate limit exceeded. Try again in 42 seconds."
- * reset // => 60
- * ```
- *
- * @category constructors
- * @since 0.1.0
- */
-export const rateLimitExceeded = (options: {
-  readonly retryAfter: Duration.Input
-  readonly limit: number
-  readonly remaining: number
-  readonly reset: Duration.Input
-  readonly headers?: Readonly<Record<string, string>> | undefined
-}): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const reset = durationMillis("reset", options.reset)
-  const seconds = Math.ceil(durationMillis("retryAfter", options.retryAfter) / 1000)
-  return reply("rate_limit_exceeded", {
-    message: seconds === Infinity
-      ? "Rate limit exceeded. The request asks for more than there can ever be."
-      : `Rate limit exceeded. Try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`,
-    retryAfter: Duration.seconds(seconds),
-    members: {
-      error: "rate_limit_exceeded",
-      limit: options.limit,
-      remaining: options.remaining,
-      ...(reset === Infinity ? undefined : { reset: Math.ceil(reset / 1000) })
-    },
-    headers: options.headers
-  })
-}
-
-/**
  * Whether a request was interrupted because its client went away. Nobody is there to read a reply.
  *
  * @category guards

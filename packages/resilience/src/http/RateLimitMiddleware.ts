@@ -56,15 +56,14 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as RateLimiter from "../RateLimiter.ts"
 import { RateLimiter as Limiter } from "../RateLimiter.ts"
+import * as Problem from "./Problem.ts"
 import * as RateLimitHeaders from "./RateLimitHeaders.ts"
-import { RequestId } from "./RequestId.ts"
 
 /**
  * 429: a limit refused the request, and nothing was taken of any.
  *
  * - `retry_after`: in so many whole seconds the same request has room, if nobody else comes.
  * - `limit`, `remaining`, `reset`: of the limit that has to be waited for longest; `reset` in whole seconds.
- * - `request_id`: of the request, empty where it has none.
  *
  * @category errors
  * @since 0.1.0
@@ -74,12 +73,9 @@ export class RateLimitExceeded extends HttpApiError.Problem<RateLimitExceeded>()
   status: 429,
   title: "Rate limit exceeded"
 }, {
-  code: Schema.tag("rate_limit_exceeded"),
+  ...Problem.members("rate_limit_exceeded"),
   error: Schema.tag("rate_limit_exceeded"),
-  detail: Schema.String,
-  message: Schema.String,
-  request_id: Schema.String,
-  retry_after: Schema.Int,
+  retry_after: Problem.RetryAfter,
   limit: Schema.Finite,
   remaining: Schema.Finite,
   reset: Schema.Int
@@ -96,11 +92,8 @@ export class RateLimiterDown extends HttpApiError.Problem<RateLimiterDown>()("Ra
   status: 503,
   title: "Rate limiter unavailable"
 }, {
-  code: Schema.tag("rate_limiter_unavailable"),
-  detail: Schema.String,
-  message: Schema.String,
-  request_id: Schema.String,
-  retry_after: Schema.Int
+  ...Problem.members("rate_limiter_unavailable"),
+  retry_after: Problem.RetryAfter
 }) {}
 
 /**
@@ -137,9 +130,8 @@ export const decide = <R = never>(
     if (checks.length === 0) return undefined
     const decision = yield* (yield* Limiter).consume(checks)
     yield* setHeaders(headersOf(decision, yield* Clock.currentTimeMillis, options.dialects))
-    const requestId = (yield* RequestId) ?? ""
-    if (decision._tag === "Denied") return exceeded(decision, requestId)
-    return decision._tag === "StoreUnavailable" && decision.mode === "closed" ? down(requestId) : undefined
+    if (decision._tag === "Denied") return exceeded(decision)
+    return decision._tag === "StoreUnavailable" && decision.mode === "closed" ? down : undefined
   })
 
 /**
@@ -222,15 +214,14 @@ const setHeaders = (headers: Readonly<Record<string, string>>) =>
 const seconds = (duration: Duration.Duration): number =>
   Math.min(Number.MAX_SAFE_INTEGER, Math.max(1, Math.ceil(Duration.toSeconds(duration))))
 
-const exceeded = (denied: RateLimiter.Denied, requestId: string): RateLimitExceeded => {
+const exceeded = (denied: RateLimiter.Denied): RateLimitExceeded => {
   const wait = seconds(denied.retryAfter)
-  const message = denied.never
-    ? "Rate limit exceeded. This request asks for more than can ever be had."
-    : `Rate limit exceeded. Try again in ${wait} ${wait === 1 ? "second" : "seconds"}.`
   return new RateLimitExceeded({
-    detail: message,
-    message,
-    request_id: requestId,
+    ...Problem.says(
+      denied.never
+        ? "Rate limit exceeded. This request asks for more than can ever be had."
+        : `Rate limit exceeded. Try again in ${wait} ${wait === 1 ? "second" : "seconds"}.`
+    ),
     retry_after: wait,
     limit: denied.limit,
     remaining: denied.remaining,
@@ -238,7 +229,7 @@ const exceeded = (denied: RateLimiter.Denied, requestId: string): RateLimitExcee
   })
 }
 
-const down = (requestId: string): RateLimiterDown => {
-  const message = "Limits cannot be checked at the moment. Try again in 1 second."
-  return new RateLimiterDown({ detail: message, message, request_id: requestId, retry_after: 1 })
-}
+const down = new RateLimiterDown({
+  ...Problem.says("Limits cannot be checked at the moment. Try again in 1 second."),
+  retry_after: 1
+})
