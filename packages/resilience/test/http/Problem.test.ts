@@ -70,6 +70,99 @@ describe("Problem.reply", () => {
   })
 })
 
+class SessionBusy extends HttpApiError.Problem<SessionBusy>()(
+  "SessionBusy",
+  { type: "/problems/session_busy", status: 409, title: "Session is busy" },
+  { ...Problem.members("session_busy"), retry_after: Problem.RetryAfter }
+) {}
+
+const Input = Schema.Struct({ text: Schema.String, count: Schema.Int })
+
+const Api = HttpApi.make("api").add(
+  HttpApiGroup.make("group").add(
+    HttpApiEndpoint.post("echo", "/echo", { payload: Input, success: Schema.String }),
+    HttpApiEndpoint.get("busy", "/busy", { error: SessionBusy })
+  )
+).annotate(HttpApi.ParseOptions, { errors: "all" })
+
+const handlers = HttpApiBuilder.group(
+  Api,
+  "group",
+  (group) =>
+    group.handle("echo", ({ payload }) => Effect.succeed(payload.text))
+      .handle("busy", () => Problem.failWith(new SessionBusy({ ...Problem.says("Try again."), retry_after: 3 })))
+)
+
+const bulkhead = Bulkhead.make({ name: "one", limit: 1 })
+
+const routes = Layer.mergeAll(
+  HttpApiBuilder.layer(Api),
+  HttpRouter.add("GET", "/dies", Effect.die(new Error("a secret"))),
+  HttpRouter.add("GET", "/fails", Effect.fail({ password: "a secret" })),
+  HttpRouter.add(
+    "GET",
+    "/full",
+    Effect.flatMap(bulkhead, (one) =>
+      Effect.andThen(
+        Effect.forkChild(one.run(Effect.never), { startImmediately: true }),
+        one.run(Effect.succeed(HttpServerResponse.empty()))
+      ))
+  ),
+  HttpRouter.add("GET", "/slow", Deadline.within(Effect.never, "1 millis")),
+  HttpRouter.add(
+    "GET",
+    "/empty/:status",
+    ({ url }) =>
+      Effect.succeed(HttpServerResponse.empty({ status: Number(url.slice(-3)), headers: { "x-kept": "yes" } }))
+  ),
+  HttpRouter.add("GET", "/own", Effect.succeed(HttpServerResponse.text("mine", { status: 404 }))),
+  HttpRouter.add(
+    "POST",
+    "/text",
+    Effect.flatMap(
+      HttpServerRequest.HttpServerRequest,
+      (request) => Effect.map(request.text, (text) => HttpServerResponse.text(text))
+    )
+  ),
+  HttpRouter.add("GET", "/stops", Effect.interrupt)
+)
+
+const table: Readonly<Record<string, ReadonlyArray<string>>> = { "/echo": ["POST"] }
+
+/** Sends a request to the routes; its reply, and what was logged. */
+const ask = (url: string, init?: RequestInit) =>
+  Effect.gen(function*() {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => {
+      lines.push(String(message))
+    })
+    const app = yield* HttpRouter.toHttpEffect(routes.pipe(Layer.provide(handlers)))
+    const served = ProblemReplies.middleware({
+      findRoute: (url) => table[url] === undefined ? undefined : { methods: table[url] }
+    })(app)
+    const handler = HttpEffect.toWebHandler(
+      RequestId.middleware(served).pipe(
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(100)),
+        Effect.provide(Logger.layer([logger]))
+      )
+    )
+    const request = new Request(`http://app.test${url}`, {
+      ...init,
+      headers: { "x-request-id": "seven", ...init?.headers as Record<string, string> }
+    })
+    const response = yield* Effect.promise(() => handler(request))
+    const text = yield* Effect.promise(() => response.text())
+    const headers = Object.fromEntries(response.headers)
+    const body = headers["content-type"] === "application/problem+json" ? JSON.parse(text) : text
+    return { status: response.status, headers, body, text, lines }
+  }).pipe(Effect.scoped, Effect.provide(HttpServer.layerServices))
+
+const json = (value: unknown, type = "application/json"): RequestInit => ({
+  method: "POST",
+  body: typeof value === "string" ? value : JSON.stringify(value),
+  headers: { "content-type": type }
+})
+
 describe("ProblemReplies: what goes wrong outside of the endpoints' own errors", () => {
   for (
     const [what, url, init, status, code] of [
