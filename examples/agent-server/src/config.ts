@@ -4,6 +4,8 @@
  * A variable that is set to nothing counts as not set. Bad ones stop the start, all of them named at once, and none of
  * the secret ones shown.
  */
+import * as ApiKey from "effect-resilience/http/ApiKey"
+import * as ClientAddress from "effect-resilience/http/ClientAddress"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -12,9 +14,11 @@ import * as Layer from "effect/Layer"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fileURLToPath } from "node:url"
+import { providerDefaults, type ProviderLimits, tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
 
@@ -41,6 +45,9 @@ export class Settings extends Context.Service<Settings, {
   readonly maxMessageChars: number
   readonly maxBodyBytes: number
   readonly maxRun: Duration.Duration
+  readonly apiKeys: ReadonlyArray<ApiKey.Key>
+  readonly trustedProxies: ReadonlyArray<string>
+  readonly providerLimits: ProviderLimits
 }>()("agent-server/config/Settings") {}
 
 interface Variable<A> {
@@ -91,6 +98,32 @@ const seconds = (minimum: number, maximum: number): Variable<number> => ({
   schema: Schema.FiniteFromString.check(Schema.isBetween({ minimum, maximum }))
 })
 
+const positive: Variable<number> = {
+  expected: "a number above zero",
+  schema: Schema.FiniteFromString.check(Schema.isBetween({ minimum: 1e-6, maximum: 1e12 }))
+}
+
+/** Keys and proxies have a form of their own, and their package says what is wrong with it. */
+const apiKeys = (text: string, complaints: Array<string>): ReadonlyArray<ApiKey.Key> =>
+  Result.match(text === "" ? Result.succeed([]) : ApiKey.parse(text, { tiers }), {
+    onFailure: (lines) => {
+      complaints.push(...lines.map((line) => `API_KEYS: ${line}`))
+      return []
+    },
+    onSuccess: (keys) => keys
+  })
+
+const trustedProxies = (text: string, complaints: Array<string>): ReadonlyArray<string> => {
+  const proxies = text.split(",").map((proxy) => proxy.trim()).filter((proxy) => proxy !== "")
+  try {
+    ClientAddress.make({ trustedProxies: proxies })
+    return proxies
+  } catch (error) {
+    complaints.push(`TRUSTED_PROXIES: ${error instanceof Error ? error.message : String(error)}`)
+    return []
+  }
+}
+
 /** Reads a variable. Where it is bad, a line about it goes to `complaints`, and reading goes on. */
 const reader =
   (complaints: Array<string>) =>
@@ -126,14 +159,34 @@ const load = Effect.gen(function*() {
     maxMessageChars: read("MAX_MESSAGE_CHARS", integer(1, 1_000_000), 8000),
     maxBodyBytes: read("MAX_BODY_BYTES", integer(1, 100_000_000), 256 * 1024),
     maxRunSeconds: read("MAX_RUN_SECONDS", seconds(0.1, 3600), 60),
-    simSeed: read("SIM_SEED", integer(0, 2 ** 32 - 1), 1)
+    simSeed: read("SIM_SEED", integer(0, 2 ** 32 - 1), 1),
+    apiKeys: read("API_KEYS", text, ""),
+    trustedProxies: read("TRUSTED_PROXIES", text, ""),
+    requestsPerMinute: read("PROVIDER_REQUESTS_PER_MINUTE", positive, undefined),
+    tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
+    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined)
   })
+  const keys = apiKeys(values.apiKeys, complaints)
+  const proxies = trustedProxies(values.trustedProxies, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
-  const { apiKey, baseUrl, maxRunSeconds, model, simSeed, ...rest } = values
+  const { apiKey, baseUrl, maxRunSeconds, model, requestsPerMinute, simSeed, tokensPerMinute, usdPerDay, ...rest } =
+    values
   const provider: Provider = baseUrl === undefined && apiKey === undefined
     ? { _tag: "Simulated", model, seed: simSeed }
     : { _tag: "OpenAiCompatible", baseUrl: baseUrl ?? "https://api.openai.com/v1", apiKey, model }
-  return { ...rest, provider, maxRun: Duration.seconds(maxRunSeconds) }
+  const defaults = providerDefaults[provider._tag]
+  return {
+    ...rest,
+    provider,
+    maxRun: Duration.seconds(maxRunSeconds),
+    apiKeys: keys,
+    trustedProxies: proxies,
+    providerLimits: {
+      requestsPerMinute: requestsPerMinute ?? defaults.requestsPerMinute,
+      tokensPerMinute: tokensPerMinute ?? defaults.tokensPerMinute,
+      usdPerDay: usdPerDay ?? defaults.usdPerDay
+    }
+  }
 })
 
 /** The settings of the environment. */

@@ -3,6 +3,9 @@
  * what both stand on.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as ApiKey from "effect-resilience/http/ApiKey"
+import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
+import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
@@ -16,12 +19,15 @@ import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
 import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
 import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
 import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
+import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
 import * as Config from "./config.ts"
 import * as Routes from "./http/Routes.ts"
 import { serve } from "./http/serve.ts"
 import * as Server from "./http/Server.ts"
+import { checksOf } from "./limits/checks.ts"
+import * as Spending from "./limits/Spending.ts"
 import * as Logging from "./logging.ts"
 import * as IndexPage from "./pages/IndexPage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
@@ -41,6 +47,8 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const sessions = Layer.provide(Sessions.layer, Database.layer(settings.dataDir))
 
+  const limiter = Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
+
   const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model })
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
@@ -50,9 +58,14 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       SessionsHandlers.layer,
       HealthHandlers.layer,
       CircuitBreakersHandlers.layer,
+      RateLimitsHandlers.layer(settings.providerLimits),
       SimHandlers.layer
     ]),
-    Layer.provide(AdminKeyCheck.layer(adminKey.key))
+    Layer.provide([
+      AdminKeyCheck.layer(adminKey.key),
+      RateLimitMiddleware.layerApi({ checks: checksOf }),
+      Layer.provide(ApiKey.layerAuthentication({ anonymous: true }), ApiKey.layerKeys(settings.apiKeys))
+    ])
   )
 
   const pages = Layer.mergeAll(HttpApiScalar.layer(Api, { path: "/docs" }), IndexPage.layer, ProblemPages.layer)
@@ -74,10 +87,12 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
   )
 
   return greeting.pipe(
-    Layer.provide(serve(Layer.merge(api, pages), { table, maxBodyBytes: settings.maxBodyBytes })),
+    Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
     Layer.provide(turns),
     Layer.provide(policies.guards),
+    Layer.provide(Spending.layer(settings.providerLimits)),
+    Layer.provide(limiter),
     Layer.provide(sessions),
     Layer.provide(model),
     Layer.provide(Logging.layer({ format: settings.logFormat, level: settings.logLevel }))

@@ -6,6 +6,7 @@
 import * as Bulkhead from "effect-resilience/Bulkhead"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as Deadline from "effect-resilience/Deadline"
+import type * as RateLimiter from "effect-resilience/RateLimiter"
 import * as Retry from "effect-resilience/Retry"
 import * as RetryBudget from "effect-resilience/RetryBudget"
 import * as Duration from "effect/Duration"
@@ -77,7 +78,12 @@ export const guards: Layer.Layer<Guards> = Layer.mergeAll(
 )
 
 /** What a policy may refuse or cut a call with. */
-export type Refusal = Deadline.DeadlineExceeded | CircuitBreaker.CircuitOpen | Bulkhead.BulkheadRejected
+export type Refusal =
+  | Deadline.DeadlineExceeded
+  | CircuitBreaker.CircuitOpen
+  | Bulkhead.BulkheadRejected
+  | RateLimiter.RateLimited
+  | RateLimiter.RateLimiterUnavailable
 
 type Guarded = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Refusal, R | Guards>
 

@@ -1,7 +1,7 @@
 /** The main job: it answers while its provider fails, and what it has answered is kept. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { chat, events, json, request, setFaults } from "./support/client.ts"
+import { chat, events, json, request, setFaults, unlimited } from "./support/client.ts"
 import { type RunningServer, start, startFresh, temporaryFolder } from "./support/server.ts"
 
 const storm = { error_rate: 0.3, rate_limit_rate: 0.05, retry_after: 1 }
@@ -25,7 +25,7 @@ describe("while the provider fails", () => {
         const outcomes = yield* Effect.forEach(
           Array.from({ length: 1000 }, (_, index) => index),
           (index) =>
-            Effect.map(chat(server, { message: `trip ${index}`, stream: index % 2 === 0 }), (reply) => {
+            Effect.map(chat(server, { message: `trip ${index}`, stream: index % 2 === 0 }, unlimited), (reply) => {
               if (reply.status !== 200) return false
               return index % 2 === 0
                 ? events(reply).at(-1)?.event === "done"
@@ -44,7 +44,7 @@ describe("while the provider fails", () => {
       yield* setFaults(server, { latency_ms: 500 })
       const replies = yield* Effect.forEach(
         Array.from({ length: 1000 }, (_, index) => index),
-        (index) => chat(server, { message: `trip ${index}` }),
+        (index) => chat(server, { message: `trip ${index}` }, unlimited),
         { concurrency: "unbounded" }
       )
       expect(replies.filter(({ status }) => status === 200).length).toBe(1000)
@@ -57,7 +57,7 @@ describe("while the provider fails", () => {
       yield* setFaults(server, { error_rate: 0.6 })
       const replies = yield* Effect.forEach(
         Array.from({ length: 20 }, (_, index) => index),
-        (index) => chat(server, { message: `trip ${index}` }),
+        (index) => chat(server, { message: `trip ${index}` }, unlimited),
         { concurrency: "unbounded" }
       )
       const attempts = replies.filter(({ status }) => status === 200).map((reply) => json(reply).served.attempts)
@@ -153,19 +153,22 @@ describe("history", () => {
         const talking = Effect.forEach(
           Array.from({ length: 400 }, (_, index) => index),
           (index) =>
-            Effect.tap(Effect.exit(chat(first, { message: `trip ${index}`, stream: index % 2 === 0 })), (exit) =>
-              Effect.promise(async () => {
-                if (exit._tag === "Failure" || exit.value.status !== 200) {
-                  return
-                }
-                const done = index % 2 === 0 ? events(exit.value).at(-1) : { event: "done", data: json(exit.value) }
-                if (done?.event === "done") {
-                  acknowledged.set(done.data.session_id, done.data.reply)
-                }
-                if (++replies === 60) {
-                  await first.stop("SIGKILL")
-                }
-              })),
+            Effect.tap(
+              Effect.exit(chat(first, { message: `trip ${index}`, stream: index % 2 === 0 }, unlimited)),
+              (exit) =>
+                Effect.promise(async () => {
+                  if (exit._tag === "Failure" || exit.value.status !== 200) {
+                    return
+                  }
+                  const done = index % 2 === 0 ? events(exit.value).at(-1) : { event: "done", data: json(exit.value) }
+                  if (done?.event === "done") {
+                    acknowledged.set(done.data.session_id, done.data.reply)
+                  }
+                  if (++replies === 60) {
+                    await first.stop("SIGKILL")
+                  }
+                })
+            ),
           { concurrency: 20 }
         )
         yield* talking
@@ -174,10 +177,8 @@ describe("history", () => {
 
         const second = yield* start(folder, { LOG_LEVEL: "error" })
         for (const [id, reply] of acknowledged) {
-          const session = json(yield* request(second, `/v1/sessions/${id}`))
-          expect(session.messages.map(({ role }: { role: string }) =>
-            role
-          )).toEqual(["user", "assistant"])
+          const session = json(yield* request(second, `/v1/sessions/${id}`, unlimited))
+          expect(session.messages.map(({ role }: { role: string }) => role)).toEqual(["user", "assistant"])
           expect(session.messages[1].content).toBe(reply)
         }
       }).pipe(Effect.scoped),

@@ -12,6 +12,7 @@ import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { Spending } from "../limits/Spending.ts"
 import * as policies from "../policies.ts"
 import { type Message, type Served, type SessionMissing, Sessions, type StorageError } from "../sessions/Sessions.ts"
 import type { Agent } from "./Agents.ts"
@@ -76,7 +77,7 @@ export interface Options {
 const make = Effect.fnUntraced(function*(options: Options) {
   const sessions = yield* Sessions
   const model = yield* LanguageModel.LanguageModel
-  const guards = yield* Effect.context<policies.Guards>()
+  const guards = yield* Effect.context<policies.Guards | Spending>()
   const order = TurnOrder.make({ waiting: policies.waitingTurns })
 
   const run = (request: TurnRequest, sessionId: string, listener: TurnListener | undefined) =>
@@ -122,7 +123,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 /** Runs turns with the program's language model, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<Turns, never, Sessions | LanguageModel.LanguageModel | policies.Guards> =>
+): Layer.Layer<Turns, never, Sessions | LanguageModel.LanguageModel | policies.Guards | Spending> =>
   Layer.effect(Turns, make(options))
 
 const promptOf = (agent: Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [

@@ -9,7 +9,9 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { type Record, Spending, type Used } from "../limits/Spending.ts"
 import * as policies from "../policies.ts"
+import { costUsd } from "./prices.ts"
 
 /** What a model replied, and what it took. */
 export interface Answer {
@@ -46,54 +48,82 @@ export type AskError = AiError.AiError | policies.Refusal | ReplyCutShort | Repl
 /** There is one provider yet. */
 const dependency: policies.Dependency = "llm-primary"
 
-type Asked = Effect.Effect<Answer, AskError, policies.Guards>
+type Asked = Effect.Effect<Answer, AskError, policies.Guards | Spending>
+
+/** What a call is thought to use: the prompt, and a reply of the usual length. */
+const estimateOf = (prompt: Prompt.RawInput, model: string): Used =>
+  usedFor(model, { prompt: tokensIn(JSON.stringify(prompt)), completion: 300 })
+
+/** Four characters are about a token. */
+const tokensIn = (text: string): number => Math.ceil(text.length / 4)
+
+/** What is charged; a model without a known price is charged its tokens only. */
+const usedFor = (model: string, tokens: { readonly prompt: number; readonly completion: number }): Used => ({
+  tokens: tokens.prompt + tokens.completion,
+  costUsd: costUsd(model, tokens) ?? 0
+})
+
+const usedBy = (model: string) => (answer: Answer): Used =>
+  usedFor(answer.model ?? model, { prompt: answer.promptTokens, completion: answer.completionTokens })
 
 /** Asks for a whole reply. */
 export const ask = (
   model: LanguageModel.LanguageModel,
   prompt: Prompt.RawInput,
-  options: { readonly maxRun: Duration.Duration }
+  options: { readonly maxRun: Duration.Duration; readonly model: string }
 ): Asked =>
-  Effect.suspend(() => {
+  Effect.flatMap(Spending, (spending) => {
     let attempts = 0
     const attempt = Effect.suspend(() => {
       attempts++
       return model.generateText({ prompt })
     })
-    return Effect.flatMap(policies.wholeReply(dependency, options.maxRun)(attempt), (response) => {
+    const call = Effect.flatMap(policies.wholeReply(dependency, options.maxRun)(attempt), (response) => {
       const reply = new Reply()
       for (const part of response.content) reply.take(part)
       return reply.answer(attempts)
     })
+    return spending.during(dependency, estimateOf(prompt, options.model), () => call, usedBy(options.model))
   })
 
-/** Asks for a reply that is passed on bit by bit. */
+/** Asks for a reply that is passed on bit by bit. What came of a stream that is left is charged. */
 export const askBitByBit = (
   model: LanguageModel.LanguageModel,
   prompt: Prompt.RawInput,
   options: {
     readonly maxRun: Duration.Duration
+    readonly model: string
     readonly onDelta: (text: string) => Effect.Effect<void>
   }
 ): Asked =>
   Effect.gen(function*() {
+    const spending = yield* Spending
     const begun = yield* Deferred.make<void>()
+    const promptTokens = tokensIn(JSON.stringify(prompt))
     let attempts = 0
-    const attempt = Effect.suspend(() => {
-      attempts++
-      const reply = new Reply()
-      return model.streamText({ prompt }).pipe(
-        Stream.runForEach((part) => {
-          const delta = reply.take(part)
-          if (delta === "") return Effect.void
-          Deferred.doneUnsafe(begun, Effect.void)
-          return options.onDelta(delta)
-        }),
-        Effect.mapError((cause) => reply.isEmpty ? cause : new ReplyCutShort({ cause })),
-        Effect.flatMap(() => reply.answer(attempts))
-      )
-    })
-    return yield* policies.streamedReply(dependency, options.maxRun, Deferred.await(begun))(attempt)
+    const attempt = (record: Record) =>
+      Effect.suspend(() => {
+        attempts++
+        const reply = new Reply()
+        return model.streamText({ prompt }).pipe(
+          Stream.runForEach((part) => {
+            const prompted = reply.isEmpty ? promptTokens : 0
+            const delta = reply.take(part)
+            if (delta === "") return Effect.void
+            Deferred.doneUnsafe(begun, Effect.void)
+            const used = usedFor(options.model, { prompt: prompted, completion: tokensIn(delta) })
+            return Effect.andThen(record(used), options.onDelta(delta))
+          }),
+          Effect.mapError((cause) => reply.isEmpty ? cause : new ReplyCutShort({ cause })),
+          Effect.flatMap(() => reply.answer(attempts))
+        )
+      })
+    return yield* spending.during(
+      dependency,
+      estimateOf(prompt, options.model),
+      (record) => policies.streamedReply(dependency, options.maxRun, Deferred.await(begun))(attempt(record)),
+      usedBy(options.model)
+    )
   })
 
 /** A reply while it comes in. */

@@ -1,4 +1,6 @@
 /** `GET /v1/agents`: who there is to talk to. */
+import { Authentication } from "effect-resilience/http/ApiKey"
+import { RateLimits } from "effect-resilience/http/RateLimitMiddleware"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
@@ -15,4 +17,4 @@ export class AgentsApi extends HttpApiGroup.make("agents").add(
   HttpApiEndpoint.get("list", "/v1/agents", {
     success: Schema.Struct({ agents: Schema.Array(AgentSummary) })
   }).annotateMerge(OpenApi.annotations({ summary: "List the agents" }))
-).annotateMerge(OpenApi.annotations({ title: "Agents" })) {}
+).middleware(RateLimits).middleware(Authentication).annotateMerge(OpenApi.annotations({ title: "Agents" })) {}

@@ -5,6 +5,7 @@ import { AgentsApi } from "./AgentsApi.ts"
 import { ChatApi } from "./ChatApi.ts"
 import { CircuitBreakersApi } from "./CircuitBreakersApi.ts"
 import { HealthApi } from "./HealthApi.ts"
+import { RateLimitsApi } from "./RateLimitsApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
 import { SimApi } from "./SimApi.ts"
 
@@ -15,6 +16,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(SessionsApi)
   .add(HealthApi)
   .add(CircuitBreakersApi)
+  .add(RateLimitsApi)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

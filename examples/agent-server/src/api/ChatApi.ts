@@ -1,4 +1,6 @@
 /** `POST /v1/agents/{agent}/chat`: says something to an agent and gets its reply, at once or bit by bit. */
+import { Authentication } from "effect-resilience/http/ApiKey"
+import { RateLimits } from "effect-resilience/http/RateLimitMiddleware"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
@@ -124,4 +126,4 @@ export class ChatApi extends HttpApiGroup.make("chat").add(
       "With `stream: true` or `Accept: text/event-stream` the reply is a stream of the events `step`, `delta`, "
       + "`done` and `error`. Each has a JSON object as its data; the last one is `done` or `error`."
   }))
-).annotateMerge(OpenApi.annotations({ title: "Chat" })) {}
+).middleware(RateLimits).middleware(Authentication).annotateMerge(OpenApi.annotations({ title: "Chat" })) {}

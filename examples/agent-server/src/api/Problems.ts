@@ -53,6 +53,12 @@ export class CircuitBreakerNotFound extends HttpApiError.Problem<CircuitBreakerN
   members("circuit_breaker_not_found")
 ) {}
 
+export class RateLimitPolicyNotFound extends HttpApiError.Problem<RateLimitPolicyNotFound>()(
+  "RateLimitPolicyNotFound",
+  kind("rate_limit_policy_not_found"),
+  members("rate_limit_policy_not_found")
+) {}
+
 export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),

@@ -1,4 +1,6 @@
 /** `/v1/sessions/{id}`: what has been said in a session, and forgetting it. */
+import { Authentication } from "effect-resilience/http/ApiKey"
+import { RateLimits } from "effect-resilience/http/RateLimitMiddleware"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
@@ -32,4 +34,4 @@ export class SessionsApi extends HttpApiGroup.make("sessions").add(
     .annotateMerge(OpenApi.annotations({ summary: "Read a session" })),
   HttpApiEndpoint.delete("delete", "/v1/sessions/:id", { params: id, success: HttpApiSchema.NoContent, error })
     .annotateMerge(OpenApi.annotations({ summary: "Delete a session and all of its messages" }))
-).annotateMerge(OpenApi.annotations({ title: "Sessions" })) {}
+).middleware(RateLimits).middleware(Authentication).annotateMerge(OpenApi.annotations({ title: "Sessions" })) {}

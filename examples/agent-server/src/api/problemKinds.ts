@@ -47,6 +47,11 @@ export const problemKinds = {
     title: "No such circuit breaker",
     meaning: "There is no circuit breaker of this name."
   },
+  rate_limit_policy_not_found: {
+    status: 404,
+    title: "No such policy",
+    meaning: "There is no rate limit policy of this name."
+  },
   not_simulated: {
     status: 404,
     title: "Providers are not simulated",
@@ -101,6 +106,16 @@ export const problemKinds = {
     status: 431,
     title: "Headers too large",
     meaning: "The request's headers are larger than the server reads."
+  },
+  rate_limit_exceeded: {
+    status: 429,
+    title: "Rate limit exceeded",
+    meaning: "The caller, or the agent, has had as many requests as it may have for now."
+  },
+  rate_limiter_unavailable: {
+    status: 503,
+    title: "Rate limiter unavailable",
+    meaning: "Nobody knows whether there is room for the request."
   },
   provider_rate_limited: {
     status: 429,

@@ -1,4 +1,5 @@
 /** Puts the routes on the listening socket, with what every request and every reply has in common. */
+import * as ClientAddress from "effect-resilience/http/ClientAddress"
 import * as Problem from "effect-resilience/http/Problem"
 import * as ProblemReplies from "effect-resilience/http/ProblemReplies"
 import * as RequestId from "effect-resilience/http/RequestId"
@@ -16,12 +17,16 @@ import type { Routes } from "./Routes.ts"
 /**
  * Serves what the routes' layer adds to the router.
  *
- * From the outside in: the request's id, its line in the log, and a problem for everything that goes wrong. A body
+ * From the outside in: the client's address, the request's id, its line in the log, and a problem for everything that goes wrong. A body
  * larger than `maxBodyBytes` is refused before it is read to its end.
  */
 export const serve = <A, E, R>(
   routes: Layer.Layer<A, E, R>,
-  options: { readonly table: Routes; readonly maxBodyBytes: number }
+  options: {
+    readonly table: Routes
+    readonly maxBodyBytes: number
+    readonly trustedProxies: ReadonlyArray<string>
+  }
 ) =>
   Layer.unwrap(Effect.map(HttpRouter.toHttpEffect(routes), (app) =>
     HttpServer.serve(
@@ -29,6 +34,7 @@ export const serve = <A, E, R>(
       flow(
         RequestLog.middleware(options.table),
         RequestId.middleware,
+        ClientAddress.middleware(options),
         Effect.provideService(Problem.Described, describe),
         Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.maxBodyBytes))
       )
@@ -41,4 +47,4 @@ const problems = (table: Routes) =>
   })
 
 /** The package's own codes are rows of our table. */
-const describe = (code: Problem.Code) => code === "rate_limit_exceeded" ? undefined : kind(code)
+const describe = (code: Problem.Code) => kind(code)

@@ -1,6 +1,6 @@
 /** What clients of the server do, with nothing but `fetch`. */
 import * as Effect from "effect/Effect"
-import { adminKey, type RunningServer } from "./server.ts"
+import { adminKey, type RunningServer, unlimitedKey } from "./server.ts"
 
 /** A reply, read to its end. */
 export interface Reply {
@@ -37,6 +37,9 @@ export const chat = (
     `/v1/agents/${options.agent ?? "travel_planner"}/chat`,
     jsonInit("POST", body, options.headers)
   )
+
+/** What a client sends that has a key without limits. */
+export const unlimited = { headers: { "x-api-key": unlimitedKey } } as const
 
 /** An event of a stream. */
 export interface Event {

@@ -12,6 +12,9 @@ const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 /** What the tests send as the operator's key. */
 export const adminKey = "test-admin-key"
 
+/** A key that is not limited. */
+export const unlimitedKey = "test-unlimited-key"
+
 /** A folder of its own, removed with the scope. */
 export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-server-"))),
@@ -87,6 +90,7 @@ export const start = (
         PORT: "0",
         DATA_DIR: dataDir,
         ADMIN_KEY: adminKey,
+        API_KEYS: `load:${unlimitedKey}:unlimited`,
         LOG_FORMAT: "json",
         ...environment
       })
