@@ -5,7 +5,7 @@ import * as Signal from "../../Signal.ts"
 import { withoutStack } from "../withoutStack.ts"
 import type { Asked, Asking } from "./checks.ts"
 import type { Outcome } from "./decide.ts"
-import { RateLimited, RateLimiterUnavailable } from "./errors.ts"
+import { RateLimiterUnavailable } from "./errors.ts"
 import type { Reply } from "./store.ts"
 
 /**
@@ -155,14 +155,6 @@ const ruleState = (entry: Asking, outcome: Outcome): RuleState => {
     ...(rule.shadow && outcome.wait > 0 ? { shadowDenied: true } : undefined)
   }
 }
-
-export const rateLimited = (
-  { key, limit, never, policy, reason, remaining, reset, retryAfter, rule }: Denied,
-  instead?: RateLimited["reason"]
-): RateLimited =>
-  withoutStack(() =>
-    new RateLimited({ policy, rule, key, limit, remaining, retryAfter, reset, never, reason: instead ?? reason })
-  )
 
 export const unavailable = ({ key, policy, rule }: StoreUnavailable): RateLimiterUnavailable =>
   withoutStack(() => new RateLimiterUnavailable({ policy, rule, key }))
