@@ -1,6 +1,7 @@
 /** The limiter itself, over a store. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { durationMillis, nonNegativeInteger } from "../options.ts"
@@ -75,7 +76,7 @@ export class LimiterImpl {
     return Effect.map(this.engine.ask(asked, "", true), ({ decision }) => decision)
   }
 
-  /** Interrupted or failed, it has taken nothing. */
+  /** Interrupted, it has taken nothing: not even if the store decided and nobody heard of it. */
   acquire(
     asked: Asked,
     bounds: Bounds | undefined,
@@ -89,7 +90,7 @@ export class LimiterImpl {
       (answer): Acquired => ({ answer, asked, hold })
     )
     return asked.holds
-      ? Effect.onExit(acquiring, (exit) => exit._tag === "Failure" ? this.abandoned(asked, hold) : Effect.void)
+      ? Effect.onExit(acquiring, (exit) => Exit.hasInterrupts(exit) ? this.abandoned(asked, hold) : Effect.void)
       : acquiring
   }
 

@@ -156,11 +156,9 @@ export class Memory {
   get sweeping(): Effect.Effect<never> {
     return Effect.forever(Effect.gen({ self: this }, function*() {
       yield* this.occupied.await
-      let window = Infinity
-      for (const { shape, states } of this.tables.values()) {
-        if (states.size > 0) window = Math.min(window, shape.window)
-      }
-      yield* Effect.sleep(window === Infinity ? 60_000 : Math.max(1_000, window))
+      let rest = 60_000
+      for (const table of this.tables.values()) if (table.states.size > 0) rest = Math.min(rest, table.rest)
+      yield* Effect.sleep(rest)
       yield* this.sweepOnce
     }))
   }
@@ -169,8 +167,11 @@ export class Memory {
     return Effect.gen({ self: this }, function*() {
       const now = yield* Effect.withFiber((fiber) => Effect.succeed(this.now(fiber)))
       for (const table of this.tables.values()) {
-        const cursor = table.states.entries()
-        while (table.sweep(cursor, sweepChunk, now)) yield* Effect.yieldNow
+        if (now - table.swept >= table.rest) {
+          table.swept = now
+          const cursor = table.states.entries()
+          while (table.sweep(cursor, sweepChunk, now)) yield* Effect.yieldNow
+        }
         table.sweepHolds(now)
       }
       for (const [block, until] of this.blocks) if (until <= now) this.blocks.delete(block)
