@@ -56,7 +56,7 @@ describe("RL-11 the store in memory", () => {
           yield* Effect.replicateEffect(Effect.yieldNow, 500)
           assert.isAtMost(heap(), before * 1.1)
         }).pipe(withCapacity(1_000_001)),
-      60_000
+      180_000
     )
   }
 

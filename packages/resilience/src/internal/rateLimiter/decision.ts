@@ -141,12 +141,19 @@ const millis = (value: number): Duration.Duration => value === 0 ? Duration.zero
 
 const ruleState = (entry: Asking, outcome: Outcome): RuleState => {
   const { rule, shape } = entry
+  // A leaky bucket takes one more as long as its queue is not overfull.
+  const units = shape.weight === 1
+    ? outcome.remaining
+    : outcome.remaining < 0
+    ? 0
+    : outcome.remaining + shape.scale
+  const left = units / shape.scale
   const state: RuleState = {
     policy: entry.policy,
     rule: rule.name,
     unit: rule.unit,
     limit: shape.limit / shape.scale,
-    remaining: rule.unit === "requests" ? Math.floor(outcome.remaining / shape.scale) : outcome.remaining / shape.scale,
+    remaining: rule.unit === "requests" ? Math.floor(left) : left,
     resetAfter: millis(outcome.reset)
   }
   return !entry.unknownCost && !(rule.shadow && outcome.wait > 0) ? state : {

@@ -145,7 +145,7 @@ export class LimiterImpl {
       return Effect.ensuring(
         wait(this.engine, line, new Visitor(asked, "", 0), bounds, hold),
         Effect.sync(() => {
-          if (room.size === 0) this.lines.delete(name)
+          if (room.size === 0 && this.lines.get(name) === line) this.lines.delete(name)
         })
       )
     })

@@ -274,7 +274,7 @@ BEGIN
     outcomes := outcomes || jsonb_build_array(jsonb_build_array(
       waits[i],
       delay,
-      greatest(0, (s ->> 'capacity')::numeric + CASE WHEN s ->> 'kind' = 'meter' THEN (s ->> 'overflow')::numeric ELSE 0 END
+      greatest(CASE WHEN (s ->> 'weight')::numeric = 0 THEN NULL ELSE 0 END, (s ->> 'capacity')::numeric + CASE WHEN s ->> 'kind' = 'meter' THEN (s ->> 'overflow')::numeric ELSE 0 END
         - ${name}_used(s, kept) - total),
       ${name}_reset(s, kept, now),
       totals[i]
