@@ -313,7 +313,7 @@ export const layerConfig = (
 /**
  * Counts in this process.
  *
- * A key costs less than 200 bytes and is forgotten within two windows. At most `capacity` keys (default 1,000,000) are kept. When there
+ * A key costs less than 200 bytes and is forgotten within two windows, or a minute if that is longer. At most `capacity` keys (default 1,000,000) are kept. When there
  * are more, keys that refuse nobody are forgotten, the oldest first: they may then take up to their limit again. A key that is
  * exhausted, holds something or is blocked stays. When only such keys are left, a new one is decided by `onStoreError`.
  *

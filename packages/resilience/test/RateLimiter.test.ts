@@ -193,11 +193,16 @@ describe("consume", () => {
       const limiter = yield* RateLimiter.RateLimiter
       const check = { policy: policy("p", [leakyBucket({ limit: 10, window: "1 second", queue: 3 })]), key: "k" }
       const delays: Array<number | string> = []
+      const left: Array<number> = []
       for (let i = 0; i < 5; i++) {
         const decision = yield* limiter.consume(check)
         delays.push(decision._tag === "Allowed" ? Duration.toMillis(decision.delay) : decision._tag)
+        left.push(...remaining(decision))
       }
       assert.deepStrictEqual(delays, [0, 100, 200, 300, "Denied"])
+      assert.deepStrictEqual(left, [3, 2, 1, 0, 0])
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(remaining(yield* limiter.peek(check)), [4])
     }).pipe(Effect.provide(memory)))
 
   it.effect("a fixed window by the clock begins with the clock's", () =>

@@ -35,7 +35,7 @@ const program = Effect.gen(function*() {
       )
       yield* say(String(decisions.filter(({ _tag }) => _tag === "Allowed").length))
     } else {
-      yield* limiter.limit(Limits.lease)(Effect.scoped(Effect.andThen(
+      return yield* limiter.limit(Limits.lease)(Effect.scoped(Effect.andThen(
         limiter.reserve(Limits.budget, { estimate: 60, lease: "1 second" }),
         Effect.andThen(say("held"), Effect.never)
       )))

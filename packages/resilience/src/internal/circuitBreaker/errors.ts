@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import * as Failure from "../../Failure.ts"
 import type { CircuitState } from "../../Signal.ts"
+import { stackless } from "../stackless.ts"
 
 export const CircuitOpenTypeId = "~effect-resilience/CircuitBreaker/CircuitOpen" as const
 
@@ -74,28 +75,6 @@ export class CircuitStoreError
     return { kind: "Transient", scope: "request", code: "CircuitStoreError", message: this.message }
   }
 }
-
-/**
- * What makes errors of a class without running `Error`, whose constructor is most of what a rejection would cost. The
- * fields are to be set. They are `instanceof` all that others are; only `util.types.isNativeError` can tell them apart.
- */
-export const stackless = <A extends Error>(Class: new(...args: Array<never>) => A): () => Fields<A> => {
-  // A class cannot borrow another's prototype.
-  function Stackless() {}
-  Stackless.prototype = Object.create(Class.prototype, {
-    // What they are, for those that print it, and not where they were made.
-    stack: {
-      configurable: true,
-      get(this: Error) {
-        return `${Class.name}: ${this.message}`
-      }
-    }
-  })
-  const Made = Stackless as unknown as new() => Fields<A>
-  return () => new Made()
-}
-
-type Fields<A> = { -readonly [K in keyof A]: A[K] }
 
 const newCircuitOpen = stackless(CircuitOpen)
 

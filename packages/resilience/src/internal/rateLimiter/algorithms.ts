@@ -58,11 +58,11 @@ export const charge = (shape: Shape, state: State, amount: number, now: number):
   }
 }
 
-/** What of the limit is left, in units. */
+/** What of the limit is left, in units. Of a leaky bucket, what of the queue is left; below 0 it is overfull. */
 export const remaining = (shape: Shape, state: State, held: number): number => {
   switch (shape.kind) {
     case "meter":
-      return Math.max(0, shape.capacity + shape.overflow - Meter.used(state) - held)
+      return room(shape, shape.capacity + shape.overflow - Meter.used(state) - held)
     case "fixed":
       return Math.max(0, shape.capacity - FixedWindow.used(state) - held)
     case "sliding":
@@ -71,6 +71,9 @@ export const remaining = (shape: Shape, state: State, held: number): number => {
       return Math.max(0, shape.capacity - held)
   }
 }
+
+/** A leaky bucket takes one more while nothing is missing, so for it 0 is told from less. */
+const room = (shape: Shape, units: number): number => shape.weight === 0 ? units : Math.max(0, units)
 
 /** Milliseconds until the state is as if nothing had been taken. */
 export const reset = (shape: Shape, state: State, now: number): number => {

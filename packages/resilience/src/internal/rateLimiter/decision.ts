@@ -5,7 +5,7 @@ import * as Signal from "../../Signal.ts"
 import { withoutStack } from "../withoutStack.ts"
 import type { Asked, Asking } from "./checks.ts"
 import type { Outcome } from "./decide.ts"
-import { RateLimited, RateLimiterUnavailable } from "./errors.ts"
+import { RateLimiterUnavailable } from "./errors.ts"
 import type { Reply } from "./store.ts"
 
 /**
@@ -141,12 +141,19 @@ const millis = (value: number): Duration.Duration => value === 0 ? Duration.zero
 
 const ruleState = (entry: Asking, outcome: Outcome): RuleState => {
   const { rule, shape } = entry
+  // A leaky bucket takes one more as long as its queue is not overfull.
+  const units = shape.weight === 1
+    ? outcome.remaining
+    : outcome.remaining < 0
+    ? 0
+    : outcome.remaining + shape.scale
+  const left = units / shape.scale
   const state: RuleState = {
     policy: entry.policy,
     rule: rule.name,
     unit: rule.unit,
     limit: shape.limit / shape.scale,
-    remaining: rule.unit === "requests" ? Math.floor(outcome.remaining / shape.scale) : outcome.remaining / shape.scale,
+    remaining: rule.unit === "requests" ? Math.floor(left) : left,
     resetAfter: millis(outcome.reset)
   }
   return !entry.unknownCost && !(rule.shadow && outcome.wait > 0) ? state : {
@@ -155,14 +162,6 @@ const ruleState = (entry: Asking, outcome: Outcome): RuleState => {
     ...(rule.shadow && outcome.wait > 0 ? { shadowDenied: true } : undefined)
   }
 }
-
-export const rateLimited = (
-  { key, limit, never, policy, reason, remaining, reset, retryAfter, rule }: Denied,
-  instead?: RateLimited["reason"]
-): RateLimited =>
-  withoutStack(() =>
-    new RateLimited({ policy, rule, key, limit, remaining, retryAfter, reset, never, reason: instead ?? reason })
-  )
 
 export const unavailable = ({ key, policy, rule }: StoreUnavailable): RateLimiterUnavailable =>
   withoutStack(() => new RateLimiterUnavailable({ policy, rule, key }))

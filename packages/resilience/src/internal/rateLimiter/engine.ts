@@ -76,6 +76,21 @@ export class Engine {
     })
   }
 
+  /** The decision alone; in this process, in one step. */
+  decide(asked: Asked, hold: string): Effect.Effect<Decision.Decision> {
+    const { decideUnsafe } = this.store
+    if (decideUnsafe === undefined) return Effect.map(this.ask(asked, hold), ({ decision }) => decision)
+    return Effect.withFiber((fiber) => {
+      const reply = decideUnsafe(fiber, { entries: asked.entries, subjects: asked.subjects, peek: false, hold })
+      if (reply instanceof RateLimiterStoreError) {
+        return Effect.succeed(this.degraded(fiber, asked, hold, false).decision)
+      }
+      const decision = Decision.fromReply(asked, reply)
+      Decision.emit(fiber, asked, decision, reply.outcomes)
+      return Effect.succeed(decision)
+    })
+  }
+
   /** As the store says, within its timeout. */
   settle(answer: Answer, settlement: Settlement): Effect.Effect<boolean, RateLimiterStoreError> {
     if (answer.settle === undefined) return Effect.succeed(true)

@@ -2,6 +2,8 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import * as Failure from "../../Failure.ts"
+import { stackless } from "../stackless.ts"
+import type { Denied } from "./decision.ts"
 
 export const RateLimitedTypeId = "~effect-resilience/RateLimiter/RateLimited"
 export const UnavailableTypeId = "~effect-resilience/RateLimiter/RateLimiterUnavailable"
@@ -34,7 +36,10 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("effect-resilie
   never: Schema.Boolean,
   reason: Schema.Literals(["Limit", "Blocked", "UnknownCost", "QueueFull"])
 }) {
-  readonly [RateLimitedTypeId] = RateLimitedTypeId
+  // A getter, not a field: refusals are made without the constructor.
+  get [RateLimitedTypeId](): typeof RateLimitedTypeId {
+    return RateLimitedTypeId
+  }
 
   override get message(): string {
     const { never, policy, reason, retryAfter, rule } = this
@@ -107,3 +112,24 @@ export class RateLimiterStoreError
 }
 
 const causeOf = (cause: unknown): Failure.Info => Failure.classifyUnsafe(Failure.defaultClassifier, cause)
+
+const newRateLimited = stackless(RateLimited)
+
+/** The error of a refusal. Nothing is captured, and the fields are known to be right: it costs less than the decision. */
+export const rateLimited = (
+  { key, limit, never, policy, reason, remaining, reset, retryAfter, rule }: Omit<Denied, "_tag" | "rules">,
+  instead?: RateLimited["reason"]
+): RateLimited => {
+  const error = newRateLimited()
+  error._tag = "RateLimited"
+  error.policy = policy
+  error.rule = rule
+  error.key = key
+  error.limit = limit
+  error.remaining = remaining
+  error.retryAfter = retryAfter
+  error.reset = reset
+  error.never = never
+  error.reason = instead ?? reason
+  return error
+}

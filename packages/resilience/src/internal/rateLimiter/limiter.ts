@@ -1,13 +1,14 @@
 /** The limiter itself, over a store. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { durationMillis, nonNegativeInteger } from "../options.ts"
 import { type Asked, type Asking, type Check, type Checks, prepare } from "./checks.ts"
 import * as Decision from "./decision.ts"
 import { type Answer, Engine, type Settings } from "./engine.ts"
-import type { RateLimited, RateLimiterUnavailable } from "./errors.ts"
+import { type RateLimited, rateLimited, type RateLimiterUnavailable } from "./errors.ts"
 import { Memory } from "./memory.ts"
 import type { Policy } from "./policy.ts"
 import * as Reservations from "./reservation.ts"
@@ -46,7 +47,8 @@ export class LimiterImpl {
 
   prepare(checks: Checks, reserving: boolean, estimate?: Check["cost"]): Asked {
     const list = "policy" in checks ? [checks] : checks
-    const changed = this.replaced.size === 0 && estimate === undefined ? list : list.map((check): Check => ({
+    if (this.replaced.size === 0 && estimate === undefined) return prepare(list, reserving)
+    const changed = list.map((check): Check => ({
       policy: this.replaced.get(check.policy.name) ?? check.policy,
       key: check.key,
       cost: check.cost ?? estimate
@@ -64,10 +66,9 @@ export class LimiterImpl {
 
   consume(checks: Checks): Effect.Effect<Decision.Decision> {
     const asked = this.prepare(checks, false)
-    return Effect.map(
-      Effect.suspend(() => this.engine.ask(asked, asked.holds ? this.engine.nextHold() : "")),
-      ({ decision }) => decision
-    )
+    return asked.holds
+      ? Effect.suspend(() => this.engine.decide(asked, this.engine.nextHold()))
+      : this.engine.decide(asked, "")
   }
 
   peek(checks: Checks): Effect.Effect<Decision.Decision> {
@@ -75,7 +76,7 @@ export class LimiterImpl {
     return Effect.map(this.engine.ask(asked, "", true), ({ decision }) => decision)
   }
 
-  /** Interrupted or failed, it has taken nothing. */
+  /** Interrupted, it has taken nothing: not even if the store decided and nobody heard of it. */
   acquire(
     asked: Asked,
     bounds: Bounds | undefined,
@@ -89,7 +90,7 @@ export class LimiterImpl {
       (answer): Acquired => ({ answer, asked, hold })
     )
     return asked.holds
-      ? Effect.onExit(acquiring, (exit) => exit._tag === "Failure" ? this.abandoned(asked, hold) : Effect.void)
+      ? Effect.onExit(acquiring, (exit) => Exit.hasInterrupts(exit) ? this.abandoned(asked, hold) : Effect.void)
       : acquiring
   }
 
@@ -117,7 +118,7 @@ export class LimiterImpl {
       this.engine.ask(asked, hold),
       (answer): Effect.Effect<Answer, RateLimited | RateLimiterUnavailable> => {
         const { decision } = answer
-        if (decision._tag === "Denied") return Effect.fail(Decision.rateLimited(decision))
+        if (decision._tag === "Denied") return Effect.fail(rateLimited(decision))
         return decision._tag === "StoreUnavailable" && decision.mode === "closed"
           ? Effect.fail(Decision.unavailable(decision))
           : Effect.succeed(answer)
@@ -144,7 +145,7 @@ export class LimiterImpl {
       return Effect.ensuring(
         wait(this.engine, line, new Visitor(asked, "", 0), bounds, hold),
         Effect.sync(() => {
-          if (room.size === 0) this.lines.delete(name)
+          if (room.size === 0 && this.lines.get(name) === line) this.lines.delete(name)
         })
       )
     })
@@ -194,10 +195,11 @@ export const makeImpl = (settings: Settings): Effect.Effect<LimiterImpl, never, 
 
 /** The service, for policies that `resolve` finds: by themselves, or by a name. */
 export const makeLimiter = <P>(impl: LimiterImpl, resolve: (policy: P) => Policy): Limiter<P> => {
-  const policiesOf = (checks: Checks<P>): Checks =>
-    "policy" in checks
-      ? { ...checks, policy: resolve(checks.policy) }
-      : checks.map((check) => ({ ...check, policy: resolve(check.policy) }))
+  const policiesOf = (checks: Checks<P>): Checks => {
+    if (!("policy" in checks)) return checks.map((check) => resolved(check))
+    return resolved(checks)
+  }
+  const resolved = (check: Check<P>): Check => ({ policy: resolve(check.policy), key: check.key, cost: check.cost })
 
   const limit = (checks: Checks<P>, options?: WaitOptions) => {
     const { asked, bounds } = waitable(impl.prepare(policiesOf(checks), false), options)

@@ -192,7 +192,9 @@ local function remaining(s, state, held)
   if s.kind == "meter" then
     local used = state[1]
     if state[2] > 0 then used = used + 1 end
-    return math.max(0, s.capacity + s.overflow - used - held)
+    local room = s.capacity + s.overflow - used - held
+    if s.weight == 0 then return room end
+    return math.max(0, room)
   end
   if s.kind == "fixed" then return math.max(0, s.capacity - state[2] - held) end
   if s.kind == "sliding" then return math.max(0, s.capacity - slidingused(state) - held) end

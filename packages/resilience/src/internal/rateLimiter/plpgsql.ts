@@ -22,6 +22,7 @@ export const schema = (name: string): ReadonlyArray<string> => [
   expires numeric NOT NULL,
   PRIMARY KEY (id, hold)
 )`,
+  `CREATE INDEX IF NOT EXISTS ${name}_holds_expires ON ${name}_holds (expires)`,
   `CREATE TABLE IF NOT EXISTS ${name}_blocks (id bytea PRIMARY KEY, until numeric NOT NULL)`,
   `CREATE OR REPLACE FUNCTION ${name}_clock(given jsonb) RETURNS numeric LANGUAGE sql VOLATILE AS $$
   SELECT coalesce((given ->> 'now')::numeric, floor(extract(epoch FROM clock_timestamp()) * 1000))
@@ -273,7 +274,7 @@ BEGIN
     outcomes := outcomes || jsonb_build_array(jsonb_build_array(
       waits[i],
       delay,
-      greatest(0, (s ->> 'capacity')::numeric + CASE WHEN s ->> 'kind' = 'meter' THEN (s ->> 'overflow')::numeric ELSE 0 END
+      greatest(CASE WHEN (s ->> 'weight')::numeric = 0 THEN NULL ELSE 0 END, (s ->> 'capacity')::numeric + CASE WHEN s ->> 'kind' = 'meter' THEN (s ->> 'overflow')::numeric ELSE 0 END
         - ${name}_used(s, kept) - total),
       ${name}_reset(s, kept, now),
       totals[i]
@@ -282,8 +283,10 @@ BEGIN
   -- Now and then, some of what is over goes.
   IF take AND random() < 0.01 THEN
     DELETE FROM ${name}_states WHERE id IN (SELECT id FROM ${name}_states WHERE expires <= now LIMIT 500 FOR UPDATE SKIP LOCKED);
-    DELETE FROM ${name}_holds WHERE expires <= now;
-    DELETE FROM ${name}_blocks WHERE until <= now;
+    DELETE FROM ${name}_holds WHERE (id, hold) IN (
+      SELECT id, hold FROM ${name}_holds WHERE expires <= now LIMIT 500 FOR UPDATE SKIP LOCKED
+    );
+    DELETE FROM ${name}_blocks WHERE id IN (SELECT id FROM ${name}_blocks WHERE until <= now LIMIT 500 FOR UPDATE SKIP LOCKED);
   END IF;
   RETURN jsonb_build_object('allowed', allowed, 'outcomes', outcomes, 'blocked', blocked);
 END $$`,

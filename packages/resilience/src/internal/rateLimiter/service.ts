@@ -63,7 +63,7 @@ export interface Reservation {
  * - `peek`: what `consume` would say. Takes nothing; `rules` are as they are now.
  * - `limit`: runs an effect when there is room, else fails. With options it waits for room first, as `wait` does. Leases are held while the
  *   effect runs. With a `leakyBucket` that has a queue the effect waits for its turn.
- * - `wait`: waits for room, in line with others of this process that wait for the same keys. Nothing is taken before it is this one's
+ * - `wait`: waits for room (leases then last as those of `consume`), in line with others of this process that wait for the same keys. Nothing is taken before it is this one's
  *   turn, so an interruption has nothing to give back.
  * - `reserve`: holds what the checks ask for until the work is settled.
  * - `reset`: forgets what was taken and held under a key, and its block. `block`: refuses a key for a while, whatever its limits say; zero

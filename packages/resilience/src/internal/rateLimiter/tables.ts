@@ -10,6 +10,8 @@ const looks = 64
 
 export class Table {
   shape: Shape
+  /** When it was gone through last. */
+  swept = -Infinity
   readonly states = new Map<string, State>()
   readonly holds = new Map<string, Holds>()
 
@@ -50,6 +52,11 @@ export class Table {
       if (this.mayGo(next.value[0], next.value[1], now, true)) this.states.delete(next.value[0])
     }
     return true
+  }
+
+  /** How long to let it be: going through a table costs as much as it has keys, so those of long windows have it seldom. */
+  get rest(): number {
+    return Math.max(1_000, this.shape.window)
   }
 
   sweepHolds(now: number): void {

@@ -6,7 +6,7 @@ import { monotonicMillis } from "../monotonic.ts"
 import type { Asked } from "./checks.ts"
 import * as Decision from "./decision.ts"
 import type { Answer, Engine } from "./engine.ts"
-import type { RateLimited, RateLimiterUnavailable } from "./errors.ts"
+import { type RateLimited, rateLimited, type RateLimiterUnavailable } from "./errors.ts"
 import type { Room, Waiter } from "./room.ts"
 
 /** How often a store that other processes use is asked, while what they hold stands in the way. */
@@ -68,7 +68,7 @@ export const wait = (
       if (refusal === undefined && isFull) return full(engine, visitor, hold)
       if (refusal !== undefined && (isFull || wait > bounds.maxWaitMillis)) {
         const denied = { ...refusal.denied, retryAfter: Duration.millis(wait) }
-        return Effect.fail(Decision.rateLimited(denied, isFull ? "QueueFull" : undefined))
+        return Effect.fail(rateLimited(denied, isFull ? "QueueFull" : undefined))
       }
     }
     return Effect.acquireUseRelease(
@@ -113,15 +113,15 @@ const ask = (
         if (decision._tag === "Allowed") {
           return isTurn
             ? Effect.succeed(answer)
-            : Effect.fail(Decision.rateLimited(late(answer, visitor)))
+            : Effect.fail(rateLimited(late(answer, visitor)))
         }
         const now = monotonicMillis(fiber)
         const due = now + Duration.toMillis(decision.retryAfter)
         const firm = !answer.outcomes!.some(({ held, wait }) => wait > 0 && held > 0)
         if (!isTurn || decision.never || now >= deadline || firm && due > deadline) {
-          return Effect.fail(Decision.rateLimited(decision))
+          return Effect.fail(rateLimited(decision))
         }
-        if (bounds.maxQueue === 0) return Effect.fail(Decision.rateLimited(decision, "QueueFull"))
+        if (bounds.maxQueue === 0) return Effect.fail(rateLimited(decision, "QueueFull"))
         line.refusal = firm ? { denied: decision, answer, at: now, due } : undefined
         const next = firm ? due : Math.min(due, deadline, engine.polls ? now + pollMillis : Infinity)
         return Effect.andThen(
@@ -154,7 +154,7 @@ const full = (engine: Engine, visitor: Visitor, hold: string) =>
     Effect.fail(
       answer.decision._tag === "StoreUnavailable" && answer.decision.mode === "closed"
         ? Decision.unavailable(answer.decision)
-        : Decision.rateLimited(answer.decision._tag === "Denied" ? answer.decision : late(answer, visitor), "QueueFull")
+        : rateLimited(answer.decision._tag === "Denied" ? answer.decision : late(answer, visitor), "QueueFull")
     ))
 
 /** Until this time of the monotonic clock, or until woken. */
