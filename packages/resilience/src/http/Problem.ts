@@ -237,6 +237,7 @@ export const reply = (
       message,
       request_id: fiber.getRef(RequestId) ?? ""
     }
+    // First for their place, and again so that no member of the caller's replaces one of them.
     const body = {
       ...common,
       ...members,
