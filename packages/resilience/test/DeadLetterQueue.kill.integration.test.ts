@@ -16,7 +16,7 @@ import { queueOf, storeOf, type Task } from "./support/redriveProcess.ts"
 
 const script = fileURLToPath(new URL("support/redriveProcess.ts", import.meta.url))
 const letters = 1_000
-const kills = 10
+const kills = 6
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "dead-letters-"))),

@@ -283,6 +283,25 @@ describe("leases", () => {
       assert.strictEqual((yield* queue.get(id)).claims, 1)
     }).pipe(test))
 
+  it.effect("DL-4 a worker that waits for its transaction keeps its letter, too", () =>
+    Effect.gen(function*() {
+      const queue = yield* orders({ lease: "30 seconds" })
+      const [id = ""] = yield* offerMany(queue, 1)
+      const atomically = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        Effect.andThen(Effect.sleep("10 minutes"), Effect.tap(self, Effect.sleep("10 minutes")))
+      const slow = yield* Effect.forkChild(
+        outcomes(queue.redrive([id], () => Effect.sleep("10 minutes"), { atomically }))
+      )
+      for (let i = 0; i < 19; i++) {
+        yield* TestClock.adjust("1 minute")
+        yield* queue.sweep
+        assert.deepStrictEqual(yield* outcomes(queue.redrive([id], () => Effect.void)), ["taken"])
+      }
+      yield* TestClock.adjust("11 minutes")
+      assert.deepStrictEqual(yield* Fiber.join(slow), ["redriven"])
+      assert.strictEqual((yield* queue.get(id)).claims, 1)
+    }).pipe(test))
+
   it.effect("DL-4 a worker that cannot renew is interrupted before anybody else gets the letter, its answer refused typed", () => {
     const broken = new Set<string>()
     return Effect.gen(function*() {

@@ -170,13 +170,19 @@ const run = <A, E, R>(
     const fence = letter.claims
     // The span is provided here, so R, whatever it is, need not lose it.
     const traced = Effect.withSpan(handled, "DeadLetterQueue.redrive", spanOf(letter)) as Effect.Effect<unknown, E, R>
-    const done = Effect.uninterruptibleMask((inner) =>
-      Effect.andThen(
-        inner(Effect.raceFirst(traced, keepLease(engine, letter, claimedAt))),
+    const held: Held = { until: claimedAt + engine.leaseMillis, phase: "waiting" }
+    const done = Effect.uninterruptibleMask((inner) => {
+      held.phase = "working"
+      return Effect.andThen(
+        inner(Effect.raceFirst(traced, keepLease(engine, letter, held, "working"))),
         Effect.mapError(settle(engine, letter, { _tag: "Succeed", fence }), (error) => new Unsettled(error))
       )
-    )
-    return Effect.matchCause(restore(atomically === undefined ? done : atomically(done)), {
+    })
+    // A transaction may have to be waited for longer than a lease; once it has begun, only what is in it may renew.
+    const whole = atomically === undefined
+      ? done
+      : Effect.raceFirst(atomically(done), keepLease(engine, letter, held, "waiting"))
+    return Effect.matchCause(restore(whole), {
       onSuccess: (letter): Verdict => ({ outcome: "redriven", letter }),
       onFailure: (cause): Verdict => {
         const failed = cause.reasons.find(Cause.isFailReason)?.error
@@ -247,33 +253,42 @@ const spanOf = (letter: Letter): Tracer.SpanOptions => ({
   links: letter.trace === undefined ? [] : [{ span: Tracer.externalSpan(letter.trace), attributes: {} }]
 })
 
+/** How long a worker may rely on its lease, in milliseconds of the monotonic clock, and whether its work has begun. */
+interface Held {
+  until: number
+  phase: "waiting" | "working"
+}
+
 /**
- * Renews the lease three times in its length, and fails when it is lost. The end of the lease is measured here from
- * before each request, so the handler has been interrupted before the store would give the letter to another.
+ * Renews the lease three times in its length while the worker is in this phase, and fails when it is lost. The end of
+ * the lease is measured here from before each request, so the handler has been interrupted before the store would give
+ * the letter to another.
  */
 const keepLease = <A>(
   engine: Engine<A>,
   letter: Letter,
-  claimedAt: number
+  held: Held,
+  phase: Held["phase"]
 ): Effect.Effect<never, LeaseLost> =>
   Effect.withFiber((fiber) =>
     Effect.gen(function*() {
       const { leaseMillis, name } = engine
       const fence = letter.claims
       const lost = Effect.suspend(() => Effect.fail(new LeaseLost({ queue: name, id: letter.id, fence })))
-      let until = claimedAt + leaseMillis
       while (true) {
-        const left = until - monotonicMillis(fiber)
+        const left = held.until - monotonicMillis(fiber)
         if (left <= 0) return yield* lost
         yield* Effect.sleep(Math.min(left, leaseMillis / 3))
+        if (held.phase !== phase) return yield* Effect.never
         const asked = monotonicMillis(fiber)
         const renewed = yield* change(engine, letter.id, { _tag: "Renew", fence, leaseMillis }).pipe(
-          Effect.timeout(Math.max(0, until - asked)),
+          Effect.timeout(Math.max(0, held.until - asked)),
           Effect.result
         )
+        if (held.phase !== phase) return yield* Effect.never
         if (Result.isFailure(renewed)) continue
         if (renewed.success._tag !== "Changed") return yield* lost
-        until = asked + leaseMillis
+        held.until = asked + leaseMillis
       }
     })
   )
