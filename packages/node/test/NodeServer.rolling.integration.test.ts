@@ -29,7 +29,7 @@ describe("haproxy", "two servers behind a load balancer", () => {
       const start = Effect.fnUntraced(function*(name: keyof typeof servers) {
         const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
         const program = yield* Scope.provide(
-          startProgram({ PORT: String(servers[name]), PRE_STOP_DELAY: "1 second" }),
+          startProgram({ PORT: String(servers[name]), PRE_STOP_DELAY: "2 seconds" }),
           scope
         )
         yield* Effect.promise(() => program.says("up at "))
@@ -72,5 +72,5 @@ describe("haproxy", "two servers behind a load balancer", () => {
       yield* Effect.promise(() => clients)
       assert.deepStrictEqual(failures, [], `of ${load.answered + failures.length}`)
       assert.isAbove(load.answered, 500)
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped), 120_000)
 })

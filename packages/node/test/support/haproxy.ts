@@ -22,6 +22,8 @@ defaults
   timeout connect 2s
   timeout client 30s
   timeout server 30s
+  # A busy machine may take its time over an answer that is right.
+  timeout check 5s
 frontend in
   bind 127.0.0.1:${port}
   default_backend app
