@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deadline from "effect-resilience/Deadline"
 import * as Failure from "effect-resilience/Failure"
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as AiError from "effect/ai/AiError"
@@ -8,9 +9,11 @@ import type * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
@@ -290,6 +293,22 @@ describe("FallbackChain.languageModel", () => {
       }).pipe(Random.withSeed("ledger"), Effect.provide(TestClock.layer())),
     60_000
   )
+
+  it.effect("the deadline of the call counts, not one that the layer was built under", () =>
+    Effect.gen(function*() {
+      const limited = aiError(new AiError.RateLimitError({ retryAfter: Duration.seconds(5) }))
+      const a = provider(["a"], () => a.bill.calls === 1 ? { failAt: "start", error: limited } : {})
+      const chain = yield* chainOf(["a", a])
+      const context = yield* Deadline.within(Layer.build(FallbackChain.languageModel(chain)), "1 second")
+      const fiber = yield* Effect.forkChild(
+        LanguageModel.generateText({ prompt: "why?" }).pipe(
+          Effect.provideService(LanguageModel.LanguageModel, Context.get(context, LanguageModel.LanguageModel)),
+          Deadline.within("10 seconds")
+        )
+      )
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).text, "a")
+    }))
 
   it.effect("a prompt that can be read once only reaches every route", () =>
     Effect.gen(function*() {

@@ -162,6 +162,26 @@ describe("FallbackChain.storage", () => {
       }).pipe(Effect.provide(FallbackChain.storage({ primary: primary.layer, secondary: secondary.layer })))
     }))
 
+  it.effect("FB-8 a write that was not acknowledged is not done later, over newer ones", () =>
+    Effect.gen(function*() {
+      const [primary, secondary] = [yield* faulty, yield* faulty]
+      const storage = FallbackChain.storage({ primary: primary.layer, secondary: secondary.layer })
+      yield* Effect.gen(function*() {
+        primary.mode = "down"
+        secondary.mode = "lies"
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(set("a", "not acknowledged"))))
+        secondary.mode = "up"
+        primary.mode = "up"
+        yield* TestClock.adjust("1 minute")
+        yield* set("a", "newer")
+      }).pipe(Effect.provide(storage))
+      yield* Effect.gen(function*() {
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* get("a"), "newer")
+        assert.deepStrictEqual(primary.log, ["set a=newer"])
+      }).pipe(Effect.provide(storage))
+    }))
+
   it.effect("a store that hangs is down after the timeout, and the next call does not wait for it", () =>
     Effect.gen(function*() {
       const primary = yield* faulty

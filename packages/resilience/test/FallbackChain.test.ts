@@ -255,6 +255,19 @@ describe("FallbackChain: cooling", () => {
       assert.strictEqual(Duration.toSeconds((yield* chain.states)[0]!.restsFor), 1)
     }))
 
+  it.effect("FB-4 an answer that was asked for before a rest began ends it not", () =>
+    Effect.gen(function*() {
+      const { fail, route } = models("a", "b")
+      const chain = yield* FallbackChain.make("chain", [route("a"), route("b")])
+      const late = yield* Effect.forkChild(chain.run(Effect.tap(ask, () => Effect.sleep("1 second"))))
+      yield* TestClock.adjust(0)
+      fail("a", dependencyFault("Overloaded", { retryAfter: "1 minute" }))
+      yield* chain.run(ask)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(late), "from a")
+      assert.strictEqual(Duration.toMillis((yield* chain.states)[0]!.restsFor), 59_000)
+    }))
+
   it.effect("FB-4 when all rest, a call waits for the first of them within its deadline", () =>
     Effect.gen(function*() {
       const { calls, fail, route } = models("a", "b")

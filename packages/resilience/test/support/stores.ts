@@ -9,7 +9,8 @@ interface Faulty {
   readonly layer: Layer.Layer<KeyValueStore.KeyValueStore>
   /** The calls that change something, as they arrived. */
   readonly log: Array<string>
-  mode: "up" | "down" | "hangs"
+  /** `lies`: it does what it is told and says that it has not. */
+  mode: "up" | "down" | "hangs" | "lies"
   /** How many more calls are answered before it goes down. */
   answers: number
 }
@@ -34,6 +35,8 @@ export const faulty = Effect.gen(function*() {
           return call
         case "down":
           return Effect.fail(error(method))
+        case "lies":
+          return Effect.andThen(call, Effect.fail(error(method)))
         case "hangs":
           return Effect.never
       }

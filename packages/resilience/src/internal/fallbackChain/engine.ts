@@ -300,10 +300,12 @@ export class Engine<Provides, E, Builds, R> {
   }
 
   /** A route answered to the end; it began after `latency` milliseconds. */
-  answered(state: State<Provides, E, Builds, R>, latency: number): void {
-    state.health = Health.answered(state.health, latency)
-    state.cooldown = undefined
-    state.lastCooldown = 0
+  answered(state: State<Provides, E, Builds, R>, started: number, latency: number): void {
+    if (Health.isNewEpisode(state.health, started)) {
+      state.cooldown = undefined
+      state.lastCooldown = 0
+    }
+    state.health = Health.answered(state.health, started, latency)
   }
 
   /** Writes into the ledger, and says when that moves the budget to another level. */

@@ -21,9 +21,8 @@ export const isNewEpisode = (health: Health, attemptStarted: number): boolean =>
 /** Weight of the newest latency: ten answers make most of the figure. */
 const newest = 0.2
 
-/** An answer. It ends a cooldown that it outlived, but lifts no halt and no limit: those are not about health. */
-export const answered = (health: Health, latency: number): Health => ({
-  until: health.reason === "Cooling" ? -Infinity : health.until,
-  reason: health.reason === "Cooling" ? undefined : health.reason,
-  latency: health.latency === undefined ? latency : health.latency + newest * (latency - health.latency)
-})
+/** An answer, `latency` after it was asked for. It ends no rest: what was asked before the rest began is news of then. */
+export const answered = (health: Health, attemptStarted: number, latency: number): Health => {
+  const smoothed = health.latency === undefined ? latency : health.latency + newest * (latency - health.latency)
+  return isNewEpisode(health, attemptStarted) ? { ...healthy, latency: smoothed } : { ...health, latency: smoothed }
+}

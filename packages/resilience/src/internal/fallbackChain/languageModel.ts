@@ -3,7 +3,7 @@ import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -63,7 +63,7 @@ export const languageModelOf = <E, R>(
     return Effect.suspend(() => chain.run(answer, requestOf(prompt))).pipe(
       Effect.mapError((error) => aiErrorOf(method, error)),
       Effect.flatMap((answer) => Effect.fromResult(answer)),
-      Effect.provideContext(context)
+      Effect.updateContext(beneath(context))
     )
   }
 
@@ -82,13 +82,17 @@ export const languageModelOf = <E, R>(
     return Stream.suspend(() => chain.stream(answer, { request: requestOf(prompt), isContent })).pipe(
       Stream.mapError((error) => aiErrorOf("streamText", error)),
       Stream.mapEffect((part) => Effect.fromResult(part)),
-      Stream.provideContext(context)
+      Stream.updateContext(beneath(context))
     )
   }
 
   const model: AnyModel = { generateText: along("generateText"), generateObject: along("generateObject"), streamText }
   return { [LanguageModel.TypeId]: LanguageModel.TypeId, ...model } as unknown as LanguageModel.LanguageModel
 }
+
+/** What the chain needs, below what the caller has: its span and its deadline are those of the call. */
+const beneath = <R>(own: Context.Context<R>) => (caller: Context.Context<never>): Context.Context<R> =>
+  Context.merge(own, caller)
 
 /** What opens a reply and says nothing yet. A route that fails after it can still be changed. */
 const openings = new Set(["response-metadata", "text-start", "reasoning-start"])

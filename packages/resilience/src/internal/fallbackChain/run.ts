@@ -23,7 +23,7 @@ export const runServed = <Provides, RE, Builds, RR, A, E, R>(
       const started = yield* now
       const exit = yield* Effect.exit(attempt(engine, state, self))
       if (Exit.isSuccess(exit)) {
-        engine.answered(state, (yield* now) - started)
+        engine.answered(state, started, (yield* now) - started)
         const served = yield* Effect.withFiber((fiber) => Effect.succeed(engine.served(fiber, walk, state)))
         return [exit.value, served] as const
       }

@@ -78,12 +78,14 @@ export const choose = (routes: ReadonlyArray<Facts>, progress: Progress, situati
   for (const route of open) {
     const { reason, until } = health(route)
     const rests = until > now && reason !== undefined
-    if (!within.has(route)) skipped.push({ route: route.name, reason: "Budget" })
-    else if (rests) {
-      if (!progress.tried.has(route.index)) skipped.push({ route: route.name, reason })
+    const isTried = progress.tried.has(route.index)
+    if (!within.has(route)) {
+      if (!isTried) skipped.push({ route: route.name, reason: "Budget" })
+    } else if (rests) {
+      if (!isTried) skipped.push({ route: route.name, reason })
       // A halt is for somebody to lift, not for a request to sit out.
       if (reason !== "Halted") earliest = Math.min(earliest, until)
-    } else if (!progress.tried.has(route.index)) return { _tag: "Try", route }
+    } else if (!isTried) return { _tag: "Try", route }
   }
   return earliest < Infinity ? { _tag: "Wait", until: earliest, skipped } : { _tag: "Exhausted", skipped }
 }

@@ -7,7 +7,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Failure from "../../Failure.ts"
 import { Copies, type Form, inForm } from "./copies.ts"
 import * as Durable from "./durableJournal.ts"
-import { Journal, type Op, type Value } from "./journal.ts"
+import { type Entry, Journal, type Op, type Value } from "./journal.ts"
 
 type Store = KeyValueStore.KeyValueStore
 type StoreError = KeyValueStore.KeyValueStoreError
@@ -65,6 +65,10 @@ export const make = Effect.fnUntraced(function*(settings: Settings, scope: Scope
   const journal = new Journal()
   /** Keys whose copy in the second store is behind; `undefined` when it is not known which. */
   let behind: Set<string> | undefined = new Set<string>()
+  /** Journaled by the second store although it said no, or may be: they were not acknowledged and must not be done late. */
+  let orphans: ReadonlyArray<Entry> = []
+  /** Counts writes, so that a read that was under way meanwhile does not take an old value for the last one. */
+  let written = 0
   let isUp = true
   let isRecovering = false
   // One write at a time: two of one key must reach every copy and the journal in the same order.
@@ -111,6 +115,10 @@ export const make = Effect.fnUntraced(function*(settings: Settings, scope: Scope
     Effect.uninterruptible(Effect.gen(function*() {
       const entry = journal.peek()
       if (entry === undefined) {
+        for (const orphan of orphans) {
+          if (settings.secondary !== undefined) yield* inTime(Durable.remove(settings.secondary, orphan), "remove")
+        }
+        orphans = []
         isUp = true
         return false
       }
@@ -160,13 +168,19 @@ export const make = Effect.fnUntraced(function*(settings: Settings, scope: Scope
     }
     const entry = { sequence: journal.next(), op }
     // Acknowledged is what outlives this process, where there is a second store to outlive it in.
-    if (settings.secondary !== undefined) yield* inTime(Durable.append(settings.secondary, entry), op._tag)
+    if (settings.secondary !== undefined) {
+      yield* Effect.onError(
+        inTime(Durable.append(settings.secondary, entry), op._tag),
+        () => Effect.sync(() => (orphans = [...orphans, entry]))
+      )
+    }
     journal.append(entry)
     copies.wrote(op)
   })
 
   const writeNow = (op: Op): Effect.Effect<void, StoreError> =>
     Effect.suspend(() => {
+      written++
       if (!isUp) {
         return writes === "readOnly"
           ? Effect.fail(refuse(op._tag, "Read-only: the first store is down"))
@@ -213,10 +227,11 @@ export const make = Effect.fnUntraced(function*(settings: Settings, scope: Scope
       if (waiting._tag === "Value") return Effect.succeed(waiting.value)
       if (waiting._tag === "Gone") return Effect.undefined
       if (!isUp) return fromOthers(key, form, refuse("get", "The first store is down, and no other has the key", key))
+      const before = written
       return Effect.matchEffect(inTime(readFrom(primary, key, form), "get"), {
         onSuccess: (value) =>
           Effect.sync(() => {
-            copies.saw(key, form, value)
+            if (written === before) copies.saw(key, form, value)
             return value
           }),
         onFailure: (error) =>

@@ -91,7 +91,7 @@ export const stream = <Provides, RE, Builds, RR, A, E, R>(
 
     const end = (open: Current) =>
       Effect.andThen(
-        Effect.sync(() => engine.answered(open.state, open.latency)),
+        Effect.sync(() => engine.answered(open.state, open.started, open.latency)),
         Effect.andThen(Scope.close(open.scope, Exit.void), Cause.done())
       )
 
