@@ -132,6 +132,24 @@ describe("the guard of cardinality", () => {
     }).pipe(apart))
 })
 
+describe("series at 0 and the guard", () => {
+  it.effect("MT2: what is only declared takes nobody's place and is no overflow", () =>
+    Effect.gen(function*() {
+      const calls = Metrics.counter("calls_total", {
+        labels: ["name", "kind"],
+        values: { kind: ["a", "b", "c"] },
+        limit: 4
+      })
+      yield* calls.add(1, { name: "first", kind: "a" })
+      yield* calls.add(1, { name: "second", kind: "a" })
+      assert.deepStrictEqual(yield* samplesOf("overflow"), {})
+      yield* calls.add(1, { name: "second", kind: "b" })
+      assert.deepStrictEqual(yield* samplesOf("overflow_total"), {
+        "metrics_cardinality_overflow_total{metric=calls_total}": 1
+      })
+    }).pipe(apart))
+})
+
 describe("series at 0", () => {
   const outcomes = Metrics.counter("outcomes_total", {
     labels: ["kind", "outcome"],
@@ -316,6 +334,26 @@ describe("Metrics.format", () => {
         ""
       ])
       assert.notInclude(yield* Metrics.format(), "trace_id")
+    }).pipe(apart))
+})
+
+describe("an exemplar", () => {
+  it.effect("is replaced after a second, not with each call", () =>
+    Effect.gen(function*() {
+      const seen = Metrics.counter("seen_total")
+      const within = (spanId: string) =>
+        Effect.withParentSpan(seen.add(1), Tracer.externalSpan({ traceId: "a".repeat(32), spanId }))
+      const shown = Effect.map(
+        Metrics.format({ format: "openMetrics" }),
+        (text) => /span_id="(\w+)"/.exec(text)?.[1]
+      )
+      yield* within("1".repeat(16))
+      yield* TestClock.adjust("999 millis")
+      yield* within("2".repeat(16))
+      assert.strictEqual(yield* shown, "1".repeat(16))
+      yield* TestClock.adjust("1 millis")
+      yield* within("3".repeat(16))
+      assert.strictEqual(yield* shown, "3".repeat(16))
     }).pipe(apart))
 })
 
