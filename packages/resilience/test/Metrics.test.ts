@@ -48,6 +48,22 @@ describe("a metric", () => {
       assert.deepStrictEqual(yield* samplesOf("jobs_total"), { "jobs_total{queue=a}": 2 })
     }).pipe(apart))
 
+  it.effect("that is defined twice in different ways loses nothing", () =>
+    Effect.gen(function*() {
+      yield* Metrics.counter("twice_total", { labels: ["a", "b"], help: "one" }).add(1, { a: "1", b: "2" })
+      yield* Metrics.counter("twice_total", { labels: ["b", "a"], help: "two" }).add(1, { a: "1", b: "2" })
+      yield* Metrics.histogram("sizes", { buckets: [1, 2] }).observe(1)
+      yield* Metrics.histogram("sizes", { buckets: [1, 5] }).observe(4)
+      assert.deepStrictEqual(Object.fromEntries(yield* samples), {
+        "twice_total{a=1,b=2}": 2,
+        "sizes_bucket{le=1}": 1,
+        "sizes_bucket{le=2}": 1,
+        "sizes_bucket{le=+Inf}": 2,
+        "sizes_sum{}": 5,
+        "sizes_count{}": 2
+      })
+    }).pipe(apart))
+
   it.effect("goes up and down when it is a gauge", () =>
     Effect.gen(function*() {
       const active = Metrics.gauge("active", { labels: ["pool"] })
