@@ -202,8 +202,8 @@ export const gauge = <const Label extends string = never>(name: string, options?
   gaugeFrom(Instruments.gauge(definition(name, options)))
 
 /**
- * A histogram. Two of the same name, labels and buckets are one. Throws as {@link counter} does, and for buckets that do
- * not rise.
+ * A histogram. Two of the same name and labels are one, with the buckets of the first. Throws as {@link counter} does, and
+ * for buckets that do not rise.
  *
  * **Example** (Sizes in bytes)
  *
@@ -275,7 +275,8 @@ export type InstrumentOf<Name extends keyof Catalogue> = {
 }[Catalogue[Name]["type"]]
 
 /**
- * Fills the catalogue from the signals of the policies that run under it.
+ * Fills the catalogue from the signals of the policies that run under it. Provide it once: two of them, one under the other, count
+ * twice.
  *
  * **Example** (Retries, counted)
  *

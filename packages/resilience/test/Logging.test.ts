@@ -153,6 +153,8 @@ describe("sampling", () => {
       for (const { sampled_rate, trace_id } of lines) {
         byTrace.set(trace_id, (byTrace.get(trace_id) ?? 0) + 1)
         assert.strictEqual(sampled_rate, 0.1)
+        // The last 56 bits of the id are in the upper tenth.
+        assert.isAtLeast(Number.parseInt(String(trace_id).slice(-14), 16), 0.9 * 2 ** 56)
       }
       assert.isTrue([...byTrace.values()].every((count) => count === 2))
       // Four standard deviations of 5,000 draws at a tenth.

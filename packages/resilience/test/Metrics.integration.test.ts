@@ -17,7 +17,8 @@ import { gunzipSync } from "node:zlib"
 import { parse } from "./support/exposition.ts"
 import { strangeMetrics } from "./support/strangeMetrics.ts"
 
-const registry = () => Layer.succeed(Metric.MetricRegistry, new Map())
+/** A new one each time that it is built. */
+const registry = Layer.sync(Metric.MetricRegistry, () => new Map())
 
 /** A server with `/metrics` on a free port, over a registry of its own. */
 const serving = HttpRouter.serve(Layer.merge(Metrics.layerHttp(), Metrics.layer), {
@@ -25,7 +26,7 @@ const serving = HttpRouter.serve(Layer.merge(Metrics.layerHttp(), Metrics.layer)
   disableListenLog: true
 }).pipe(
   Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" })),
-  Layer.provideMerge(registry())
+  Layer.provideMerge(registry)
 )
 
 const port = Effect.map(HttpServer.HttpServer, ({ address }) => "port" in address ? address.port : 0)
@@ -40,7 +41,7 @@ const get = (headers: Record<string, string>, path = "/metrics") =>
 /** Again until it holds: an assertion that fails is a defect, and counts as "not yet". */
 const eventually = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.catchCause(self, Effect.fail).pipe(
-    Effect.retry(Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "25 seconds" }))),
+    Effect.retry(Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "45 seconds" }))),
     Effect.catch(Effect.failCause)
   )
 
@@ -50,7 +51,7 @@ RealServer.describe("prometheus", "Metrics: a real Prometheus", () => {
       yield* strangeMetrics(10_000, 7)
       yield* Metrics.counter("sane_total", { labels: ["a"] }).add(42, { a: "b \"quoted\" \\ and\nbroken" })
       const expected = parse(yield* Metrics.format({ format: "openMetrics" })).samples.size
-      const prometheus = yield* PrometheusServer.make({ targets: [`127.0.0.1:${yield* port}`], scrapeMillis: 2_000 })
+      const prometheus = yield* PrometheusServer.make({ targets: [`127.0.0.1:${yield* port}`], scrapeMillis: 3_000 })
       yield* eventually(Effect.gen(function*() {
         const [up] = yield* prometheus.query("up")
         const targets = yield* prometheus.targets
@@ -66,7 +67,7 @@ RealServer.describe("prometheus", "Metrics: a real Prometheus", () => {
       const own = yield* Effect.promise(() => fetch(`${prometheus.url}/metrics`).then((response) => response.text()))
       assert.match(own, /^prometheus_target_scrapes_sample_duplicate_timestamp_total 0$/m)
       assert.match(own, /^prometheus_target_scrapes_sample_out_of_order_total 0$/m)
-    }).pipe(Effect.provide(serving)), 60_000)
+    }).pipe(Effect.provide(serving)), 90_000)
 
   it.live("finds the trace of a slow call by its exemplar", () =>
     Effect.gen(function*() {
@@ -74,12 +75,12 @@ RealServer.describe("prometheus", "Metrics: a real Prometheus", () => {
       yield* Metrics.histogram("call_seconds", { buckets: [1, 2] }).observe(1.5).pipe(
         Effect.withParentSpan(Tracer.externalSpan({ traceId, spanId: "b7ad6b7169203331" }))
       )
-      const prometheus = yield* PrometheusServer.make({ targets: [`127.0.0.1:${yield* port}`] })
+      const prometheus = yield* PrometheusServer.make({ targets: [`127.0.0.1:${yield* port}`], scrapeMillis: 1_000 })
       yield* eventually(Effect.gen(function*() {
         const found = yield* prometheus.exemplars("call_seconds_bucket")
         assert.deepStrictEqual(found[0], { trace_id: traceId, span_id: "b7ad6b7169203331" })
       }))
-    }).pipe(Effect.provide(serving)), 60_000)
+    }).pipe(Effect.provide(serving)), 90_000)
 })
 
 RealServer.describe("promtool", "Metrics: promtool", () => {
@@ -102,7 +103,7 @@ RealServer.describe("promtool", "Metrics: promtool", () => {
         "db_client_connection_count non-histogram and non-summary metrics should not have \"_count\" suffix"
       assert.deepStrictEqual(`${stdout}${stderr}`.trim().split("\n"), [remark])
       assert.strictEqual(status, 3)
-    }).pipe(Effect.provide(registry())))
+    }).pipe(Effect.provide(registry)))
 })
 
 describe("Metrics.layerHttp", () => {
@@ -175,7 +176,7 @@ describe("Metrics.layerHttp", () => {
           disableListenLog: true
         }).pipe(
           Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" })),
-          Layer.provideMerge(registry())
+          Layer.provideMerge(registry)
         )
       )
     ))

@@ -48,6 +48,22 @@ describe("a metric", () => {
       assert.deepStrictEqual(yield* samplesOf("jobs_total"), { "jobs_total{queue=a}": 2 })
     }).pipe(apart))
 
+  it.effect("that is defined twice in different ways loses nothing", () =>
+    Effect.gen(function*() {
+      yield* Metrics.counter("twice_total", { labels: ["a", "b"], help: "one" }).add(1, { a: "1", b: "2" })
+      yield* Metrics.counter("twice_total", { labels: ["b", "a"], help: "two" }).add(1, { a: "1", b: "2" })
+      yield* Metrics.histogram("sizes", { buckets: [1, 2] }).observe(1)
+      yield* Metrics.histogram("sizes", { buckets: [1, 5] }).observe(4)
+      assert.deepStrictEqual(Object.fromEntries(yield* samples), {
+        "twice_total{a=1,b=2}": 2,
+        "sizes_bucket{le=1}": 1,
+        "sizes_bucket{le=2}": 1,
+        "sizes_bucket{le=+Inf}": 2,
+        "sizes_sum{}": 5,
+        "sizes_count{}": 2
+      })
+    }).pipe(apart))
+
   it.effect("goes up and down when it is a gauge", () =>
     Effect.gen(function*() {
       const active = Metrics.gauge("active", { labels: ["pool"] })
@@ -128,6 +144,24 @@ describe("the guard of cardinality", () => {
         "tries_total{a=1}": 2,
         "tries_total{a=2}": 2,
         "tries_total{a=_overflow}": 2
+      })
+    }).pipe(apart))
+})
+
+describe("series at 0 and the guard", () => {
+  it.effect("MT2: what is only declared takes nobody's place and is no overflow", () =>
+    Effect.gen(function*() {
+      const calls = Metrics.counter("calls_total", {
+        labels: ["name", "kind"],
+        values: { kind: ["a", "b", "c"] },
+        limit: 4
+      })
+      yield* calls.add(1, { name: "first", kind: "a" })
+      yield* calls.add(1, { name: "second", kind: "a" })
+      assert.deepStrictEqual(yield* samplesOf("overflow"), {})
+      yield* calls.add(1, { name: "second", kind: "b" })
+      assert.deepStrictEqual(yield* samplesOf("overflow_total"), {
+        "metrics_cardinality_overflow_total{metric=calls_total}": 1
       })
     }).pipe(apart))
 })
@@ -316,6 +350,26 @@ describe("Metrics.format", () => {
         ""
       ])
       assert.notInclude(yield* Metrics.format(), "trace_id")
+    }).pipe(apart))
+})
+
+describe("an exemplar", () => {
+  it.effect("is replaced after a second, not with each call", () =>
+    Effect.gen(function*() {
+      const seen = Metrics.counter("seen_total")
+      const within = (spanId: string) =>
+        Effect.withParentSpan(seen.add(1), Tracer.externalSpan({ traceId: "a".repeat(32), spanId }))
+      const shown = Effect.map(
+        Metrics.format({ format: "openMetrics" }),
+        (text) => /span_id="(\w+)"/.exec(text)?.[1]
+      )
+      yield* within("1".repeat(16))
+      yield* TestClock.adjust("999 millis")
+      yield* within("2".repeat(16))
+      assert.strictEqual(yield* shown, "1".repeat(16))
+      yield* TestClock.adjust("1 millis")
+      yield* within("3".repeat(16))
+      assert.strictEqual(yield* shown, "3".repeat(16))
     }).pipe(apart))
 })
 

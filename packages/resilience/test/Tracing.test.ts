@@ -125,6 +125,15 @@ describe("the head", () => {
       assert.isFalse(yield* under(never, true))
     }).pipe(apart))
 
+  it.effect("whoever begins a trace and says no is heard", () => {
+    const record = recorder()
+    return Effect.gen(function*() {
+      const span = yield* Effect.currentSpan.pipe(Effect.withSpan("secret", { root: true, sampled: false }))
+      assert.isFalse(span.sampled)
+      assert.isTrue(record.ended.every(({ sampled }) => !sampled))
+    }).pipe(Effect.provide(traced({ sampler: always }, record)), apart)
+  })
+
   it.effect("a span whose level is below the minimum is not recorded", () => {
     const record = recorder()
     return Effect.void.pipe(

@@ -109,9 +109,10 @@ describe("the observers", () => {
     return Effect.gen(function*() {
       const breaker = yield* CircuitBreaker.make({ name: "openai", trip: CircuitBreaker.consecutive(1) })
       yield* Effect.exit(breaker.protect(Effect.fail("down")))
-      yield* Effect.gen(function*() {
-        yield* Effect.exit(breaker.protect(Effect.succeed("never")))
-      }).pipe(Effect.withSpan("turn", { root: true }), Effect.annotateLogs("request_id", "r-1"))
+      yield* Effect.exit(breaker.protect(Effect.succeed("never"))).pipe(
+        Effect.withSpan("turn", { root: true }),
+        Effect.annotateLogs("request_id", "r-1")
+      )
       const all = yield* samples
       assert.strictEqual(all.get("resilience_circuit_breaker_calls_total{kind=not_permitted,name=openai}"), 1)
       const [turn] = ended
@@ -119,8 +120,11 @@ describe("the observers", () => {
       return turn!.traceId
     }).pipe(
       Effect.scoped,
-      Effect.provide(Layer.mergeAll(Metrics.layer, tracing, Logging.layerSignals, CircuitBreaker.layerStoreMemory)),
-      Effect.provide(log),
+      Effect.provide(
+        Layer.mergeAll(Metrics.layer, tracing, Logging.layerSignals, CircuitBreaker.layerStoreMemory).pipe(
+          Layer.provideMerge(log)
+        )
+      ),
       Effect.provideService(References.MinimumLogLevel, "Debug"),
       Effect.map((traceId) => {
         const lines = written.join("").trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>)

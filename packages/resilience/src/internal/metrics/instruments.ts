@@ -71,7 +71,8 @@ const familyOf = <Series>(instrument: Instrument<Series>, registry: Metric.Metri
   let byName = families.get(registry)
   if (byName === undefined) families.set(registry, byName = new Map())
   const { labels, name } = instrument.shape
-  const key = JSON.stringify([instrument.kind, name, labels])
+  // What Effect tells series apart by: not the order of labels, nor the buckets. The first definition has its way with these.
+  const key = JSON.stringify([instrument.kind, name, labels.toSorted()])
   // The kind is in the key and says what the cells are.
   const known = byName.get(key) as Family<Series> | undefined
   if (known !== undefined) return known
@@ -105,7 +106,7 @@ export const gauge = (definition: Definition): Instrument<NumberSeries> =>
 
 export const histogram = (definition: Definition, buckets: ReadonlyArray<number>): Instrument<HistogramSeries> => {
   const bounds = Float64Array.from(buckets)
-  return new Instrument(`histogram ${buckets.join()}`, {
+  return new Instrument("histogram", {
     ...definition,
     make: () => makeHistogram(bounds),
     register: (attributes, series, context) => {

@@ -62,43 +62,61 @@ const instruments = () => ({
 
 type Instruments = ReturnType<typeof instruments>
 
+/** What must be remembered between signals. */
+interface State {
+  readonly circuits: Circuits
+  readonly breakers: Known
+  readonly bulkheads: Known
+  readonly hedges: Known
+  readonly retries: Known
+}
+
 /** A listener, and what has those series exist that can be named before anything happens. */
 export const recorder = (): {
   readonly listen: Listener
   readonly declareIn: (registry: Metric.MetricRegistry) => void
 } => {
   const all = instruments()
-  const circuits = new Circuits()
-  const known = new Known()
+  const state: State = {
+    circuits: new Circuits(),
+    breakers: new Known([all.circuitCalls, all.circuitTransitions, all.circuitState]),
+    bulkheads: new Known([all.bulkheadRejected]),
+    hedges: new Known([all.hedges, all.hedgesRefused]),
+    retries: new Known([all.retryCalls])
+  }
   return {
-    listen: (signal, fiber) => record(all, circuits, known, signal, fiber),
+    listen: (signal, fiber) => record(all, state, signal, fiber),
     declareIn: (registry) => Object.values(all).forEach((instrument) => instrument.familyIn(registry))
   }
 }
 
 /** Names that were seen, so that the quiet metrics of a policy exist from its first sign of life. */
 class Known {
-  private readonly names = new WeakMap<Metric.MetricRegistry, Set<string>>()
+  private readonly instruments: ReadonlyArray<Instrument<NumberSeries>>
+  private readonly seen = new WeakMap<Metric.MetricRegistry, Set<string>>()
 
-  first(fiber: AnyFiber, name: string, instruments: ReadonlyArray<Instrument<NumberSeries>>): boolean {
+  constructor(instruments: ReadonlyArray<Instrument<NumberSeries>>) {
+    this.instruments = instruments
+  }
+
+  first(fiber: AnyFiber, name: string): boolean {
     const registry = fiber.getRef(Metric.MetricRegistry)
-    let names = this.names.get(registry)
-    if (names === undefined) this.names.set(registry, names = new Set())
-    const key = `${instruments[0]!.shape.name} ${name}`
-    if (names.has(key) || names.size >= 10_000) return false
-    names.add(key)
-    for (const instrument of instruments) instrument.familyIn(registry).declare({ name })
+    let names = this.seen.get(registry)
+    if (names === undefined) this.seen.set(registry, names = new Set())
+    if (names.has(name) || names.size >= 10_000) return false
+    names.add(name)
+    for (const instrument of this.instruments) instrument.familyIn(registry).declare({ name })
     return true
   }
 }
 
-const record = (all: Instruments, circuits: Circuits, known: Known, signal: Signal, fiber: AnyFiber): void => {
+const record = (all: Instruments, state: State, signal: Signal, fiber: AnyFiber): void => {
   switch (signal._tag) {
     case "RetryScheduled":
       count(all.retryAttempts, fiber, { name: signal.name, reason: signal.failure.kind })
       return time(all.retryBackoff, fiber, { name: signal.name }, signal.delay)
     case "RetrySettled":
-      known.first(fiber, signal.name, [all.retryCalls])
+      state.retries.first(fiber, signal.name)
       return retrySettled(all, signal, fiber)
     case "BudgetExhausted":
       return count(all.budgetExhausted, fiber, { budget: signal.budget })
@@ -106,17 +124,17 @@ const record = (all: Instruments, circuits: Circuits, known: Known, signal: Sign
       return count(all.timeouts, fiber, { scope: signal.scope })
     case "CircuitTransition": {
       const { from, key, name, to } = signal
-      firstOfBreaker(all, known, fiber, name)
+      state.breakers.first(fiber, name)
       count(all.circuitTransitions, fiber, { name, from, to })
-      return circuitIs(all, circuits, fiber, name, key, to)
+      return circuitIs(all, state, fiber, name, key, to)
     }
     case "CallPermitted":
     case "CallRejected": {
-      const { key, name, state } = signal
-      if (firstOfBreaker(all, known, fiber, name)) circuitIs(all, circuits, fiber, name, key, state)
+      const { key, name } = signal
+      if (state.breakers.first(fiber, name)) circuitIs(all, state, fiber, name, key, signal.state)
       if (signal._tag === "CallPermitted") return
       return count(all.circuitCalls, fiber, {
-        name: signal.name,
+        name,
         kind: signal.shadow ? "shadow_not_permitted" : "not_permitted"
       })
     }
@@ -127,7 +145,7 @@ const record = (all: Instruments, circuits: Circuits, known: Known, signal: Sign
     }
     case "ConcurrencyDecided":
     case "ConcurrencyReleased":
-      return concurrency(all, known, signal, fiber)
+      return concurrency(all, state, signal, fiber)
     case "LimitDecided":
       return count(all.decisions, fiber, { name: signal.policy, rule: signal.rule, decision: signal.decision })
     case "FallbackServed": {
@@ -137,7 +155,7 @@ const record = (all: Instruments, circuits: Circuits, known: Known, signal: Sign
     }
     case "Hedged": {
       const { launched, name, refused, winner } = signal
-      known.first(fiber, name, [all.hedges, all.hedgesRefused])
+      state.hedges.first(fiber, name)
       if (refused === true) count(all.hedgesRefused, fiber, { name })
       if (launched === 0) return
       return count(all.hedges, fiber, {
@@ -158,19 +176,16 @@ const settledKinds = { success: "successful", failure: "failed", ignored: "ignor
 
 const health: { readonly [State in HealthState]: number } = { Healthy: 1, Degraded: 0.5, Failed: 0, Unknown: 0 }
 
-const firstOfBreaker = (all: Instruments, known: Known, fiber: AnyFiber, name: string): boolean =>
-  known.first(fiber, name, [all.circuitCalls, all.circuitTransitions, all.circuitState])
-
 const circuitIs = (
   all: Instruments,
-  circuits: Circuits,
+  { circuits }: State,
   fiber: AnyFiber,
   name: string,
   key: string,
-  state: CircuitState
+  to: CircuitState
 ): void => {
-  for (const [each, circuitsInIt] of circuits.moved(name, key, state)) {
-    set(all.circuitState, fiber, { name, state: each }, circuitsInIt)
+  for (const [state, circuitsInIt] of circuits.moved(name, key, to)) {
+    set(all.circuitState, fiber, { name, state }, circuitsInIt)
   }
 }
 
@@ -183,7 +198,7 @@ const retrySettled = (all: Instruments, { attempts, name, outcome }: RetrySettle
 
 const concurrency = (
   all: Instruments,
-  known: Known,
+  state: State,
   signal: ConcurrencyDecided | ConcurrencyReleased,
   fiber: AnyFiber
 ): void => {
@@ -192,7 +207,7 @@ const concurrency = (
   const reason = (rejected ? signal.reason : undefined) ?? "unknown"
   switch (policy) {
     case "bulkhead":
-      known.first(fiber, name, [all.bulkheadRejected])
+      state.bulkheads.first(fiber, name)
       set(all.bulkheadActive, fiber, { name }, inFlight)
       set(all.bulkheadLimit, fiber, { name }, limit)
       set(all.bulkheadQueue, fiber, { name }, queued)
