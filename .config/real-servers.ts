@@ -15,7 +15,8 @@ import type { Reporter, TestModule } from "vitest/node"
 const programs = [
   { program: "redis-server", package: "redis-server" },
   { program: "prometheus", package: "prometheus" },
-  { program: "promtool", package: "prometheus" }
+  { program: "promtool", package: "prometheus" },
+  { program: "haproxy", package: "haproxy" }
 ]
 
 const isMissing = ({ program }: { readonly program: string }) =>
