@@ -397,7 +397,7 @@ export const layerCore: Layer.Layer<CoreRateLimiter.RateLimiter, never, RateLimi
  * await Effect.runPromise(program.pipe(
  *   Effect.provide(RateLimiter.layer),
  *   Effect.provide([RateLimiter.layerStoreMemory(), TestClock.layer()])
- * )) // => ["heavy", "heavy", "light", "heavy"]
+ * )) // => ["heavy", "heavy", "heavy", "light"]
  * ```
  *
  * Throws a `RangeError` for a weight that is not above 0.

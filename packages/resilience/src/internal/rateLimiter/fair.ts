@@ -11,6 +11,8 @@ interface Tenant<W> {
   readonly waiters: Set<W>
   readonly weight: number
   credit: number
+  /** It is its turn, and it has been credited for it. */
+  isVisited: boolean
 }
 
 export class DeficitRoundRobin<W extends Waiter> implements Turns<W> {
@@ -30,7 +32,13 @@ export class DeficitRoundRobin<W extends Waiter> implements Turns<W> {
   add(waiter: W): void {
     let tenant = this.tenants.get(waiter.tenant)
     if (tenant === undefined) {
-      tenant = { name: waiter.tenant, waiters: new Set(), weight: this.weightOf(waiter.tenant), credit: 0 }
+      tenant = {
+        name: waiter.tenant,
+        waiters: new Set(),
+        weight: this.weightOf(waiter.tenant),
+        credit: 0,
+        isVisited: false
+      }
       this.tenants.set(waiter.tenant, tenant)
     }
     tenant.waiters.add(waiter)
@@ -44,23 +52,30 @@ export class DeficitRoundRobin<W extends Waiter> implements Turns<W> {
   }
 
   take(): W | undefined {
+    let passed = 0
+    let rounds = Infinity
     while (this.tenants.size > 0) {
-      let rounds = Infinity
-      const inTurn = Array.from(this.tenants.values())
-      for (const tenant of inTurn) {
-        const first: W = tenant.waiters.values().next().value!
-        if (tenant.credit >= first.cost) {
-          tenant.credit -= first.cost
-          this.remove(first)
-          return first
-        }
-        rounds = Math.min(rounds, Math.ceil((first.cost - tenant.credit) / tenant.weight))
-        // It cannot pay any more: the next has its turn before it.
-        this.tenants.delete(tenant.name)
-        this.tenants.set(tenant.name, tenant)
+      const tenant: Tenant<W> = this.tenants.values().next().value!
+      if (!tenant.isVisited) {
+        tenant.isVisited = true
+        tenant.credit += tenant.weight
       }
-      // Nobody can pay: as many rounds at once as it takes until somebody can.
-      for (const tenant of this.tenants.values()) tenant.credit += Math.max(1, rounds) * tenant.weight
+      const first: W = tenant.waiters.values().next().value!
+      if (tenant.credit >= first.cost) {
+        tenant.credit -= first.cost
+        this.remove(first)
+        return first
+      }
+      rounds = Math.min(rounds, Math.ceil((first.cost - tenant.credit) / tenant.weight))
+      // It cannot pay any more: the next has its turn.
+      tenant.isVisited = false
+      this.tenants.delete(tenant.name)
+      this.tenants.set(tenant.name, tenant)
+      if (++passed < this.tenants.size) continue
+      // Nobody could: all rounds at once but the one in which somebody can.
+      for (const other of this.tenants.values()) other.credit += (rounds - 1) * other.weight
+      passed = 0
+      rounds = Infinity
     }
     return undefined
   }
