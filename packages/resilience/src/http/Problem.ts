@@ -1,5 +1,5 @@
 /**
- * What all errors that a client gets have in common: RFC 9457 problem details, with three more members than the standard
+ * What all errors that a client gets have in everyones: RFC 9457 problem details, with three more members than the standard
  * asks for: a `code` that never changes, a `message` for people, and the `request_id` under which the log tells more.
  *
  * - {@link members} and {@link says} make `HttpApiError.Problem` classes of this form, for endpoints to fail with.
@@ -228,7 +228,7 @@ export const reply = (
     const { code, status, title, type }: Kind = typeof kind === "string"
       ? { code: kind, ...problemKinds[kind], ...fiber.getRef(Described)(kind) }
       : kind
-    const common = {
+    const everyones = {
       type: type ?? ProblemDetails.blankType,
       status,
       title,
@@ -239,9 +239,9 @@ export const reply = (
     }
     // First for their place, and again so that no member of the caller's replaces one of them.
     const body = {
-      ...common,
+      ...everyones,
       ...members,
-      ...common,
+      ...everyones,
       ...(seconds === undefined ? undefined : { retry_after: seconds })
     }
     const response = HttpServerResponse.setHeaders(ProblemDetails.toResponse(body), headers ?? {})
