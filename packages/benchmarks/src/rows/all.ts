@@ -7,6 +7,7 @@ import * as CircuitBreakerHttp from "./circuitBreakerHttp.ts"
 import * as Hedge from "./hedge.ts"
 import * as RateLimiter from "./rateLimiter.ts"
 import * as RateLimiterStores from "./rateLimiterStores.ts"
+import * as RateLimiterTruth from "./rateLimiterTruth.ts"
 import * as Retry from "./retry.ts"
 import * as Timeout from "./timeout.ts"
 
@@ -30,25 +31,31 @@ export const pages: Readonly<Record<string, Page>> = {
     notes: CircuitBreaker.notes
   },
   bulkhead: { title: "Bulkhead", peers: ["effect", "cockatiel"], comparisons: Bulkhead.comparisons, notes: "" },
-  hedge: { title: "Hedge", peers: ["effect"], comparisons: Hedge.comparisons, notes: "" },
+  hedge: { title: "Hedge", peers: ["effect"], comparisons: Hedge.comparisons, notes: Hedge.notes },
   "rate-limiter": {
     title: "Rate limiter in memory",
     peers: ["effect", "rate-limiter-flexible"],
     comparisons: RateLimiter.comparisons,
-    notes: ""
+    scenarios: RateLimiterTruth.scenarios,
+    notes: RateLimiter.notes
   },
   "rate-limiter-redis": {
     title: "Rate limiter on Redis",
     peers: ["effect", "rate-limiter-flexible", "redis"],
     comparisons: RateLimiterStores.redisComparisons,
-    notes: ""
+    notes: RateLimiterStores.redisNotes
   },
   "rate-limiter-postgres": {
     title: "Rate limiter on PostgreSQL",
     peers: ["effect", "rate-limiter-flexible", "pg"],
     comparisons: RateLimiterStores.postgresComparisons,
-    notes: ""
+    notes: RateLimiterStores.postgresNotes
   },
   retry: { title: "Retry", peers: ["effect", "cockatiel"], comparisons: Retry.comparisons, notes: "" },
-  timeout: { title: "Time limits", peers: ["effect", "cockatiel"], comparisons: Timeout.comparisons, notes: "" }
+  timeout: {
+    title: "Time limits",
+    peers: ["effect", "cockatiel"],
+    comparisons: Timeout.comparisons,
+    notes: Timeout.notes
+  }
 }

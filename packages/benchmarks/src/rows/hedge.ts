@@ -11,6 +11,11 @@ const adaptive = Hedge.layer({ name: "bench", delay: Hedge.quantile(0.95) })
 
 const hedged = Effect.map(Hedge.Hedge, (hedge) => hedge.run(call))
 
+/** What a reader must know about the figures. */
+export const notes =
+  `With a quantile for its delay a hedge reads the clock twice and keeps each latency in a window; both are what the peer does not do, and
+what the ratio of the second table is made of.`
+
 /** Hedges. */
 export const comparisons: ReadonlyArray<Comparison> = [
   {

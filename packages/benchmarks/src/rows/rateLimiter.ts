@@ -59,6 +59,13 @@ const allowing = (title: string, call: string, keys: Keys): Comparison => ({
   ]
 })
 
+/** What a reader must know about the figures. */
+export const notes =
+  `A request is any number of rules under any number of keys, decided as one: that generality is most of the distance to
+rate-limiter-flexible with a single key, whose call adds one to a number in a map, and it shrinks with the number of keys, where
+memory decides. What would help is to prepare a check once for a policy and a key instead of for each request, and a way past the general
+decision where there is one rule.`
+
 /** Limiters in memory. */
 export const comparisons: ReadonlyArray<Comparison> = [
   allowing("Allowing, one key", "A request that has room; the peers' algorithm is the fixed window.", oneKey),

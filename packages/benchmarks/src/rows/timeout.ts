@@ -7,6 +7,12 @@ import { plainEffects, promises, succeeds } from "../harness/contender.ts"
 
 const call = Effect.sync(() => 1)
 
+/** What a reader must know about the figures. */
+export const notes =
+  `\`Deadline.within\` races the call against the clock as \`Effect.timeout\` does. Besides, it reads the monotonic clock and provides the
+deadline to everything below, so that retries stop in time and outgoing requests can carry it: two more steps of Effect's runtime, which are
+what lies between the two.`
+
 /** Time limits. */
 export const comparisons: ReadonlyArray<Comparison> = [{
   title: "Time limit on a call that is done in time",
