@@ -150,14 +150,12 @@ export const scenarios: ReadonlyArray<Scenario> = [
       return figures.map(({ bytes, name }): Seen => ({
         what: name,
         value: `${Math.round(bytes)} bytes`,
-        ...(name === "fixedWindow"
+        wanted: name === "fixedWindow"
           ? {
-            wanted: {
-              value: `half of rate-limiter-flexible's ${Math.round(peer.bytes)}`,
-              reached: bytes <= peer.bytes / 2
-            }
+            value: `half of rate-limiter-flexible's ${Math.round(peer.bytes)}`,
+            reached: bytes <= peer.bytes / 2
           }
-          : undefined)
+          : undefined
       }))
     }
   }
