@@ -63,7 +63,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     ]),
     Layer.provide([
       AdminKeyCheck.layer(adminKey.key),
-      RateLimitMiddleware.layerApi({ checks: checksOf }),
+      RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(ApiKey.layerAuthentication({ anonymous: true }), ApiKey.layerKeys(settings.apiKeys))
     ])
   )

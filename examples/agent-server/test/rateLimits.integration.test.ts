@@ -55,6 +55,16 @@ describe("who has no key", () => {
       expect((yield* request(server, "/openapi.json")).status).toBe(200)
     }).pipe(Effect.scoped))
 
+  it.live("is not limited on the server's own machine, as long as there are no keys at all", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh({ LOG_LEVEL: "error", API_KEYS: "" })
+      for (let i = 0; i < 70; i++) expect((yield* agents(server)).status).toBe(200)
+      const proxied = yield* startFresh({ LOG_LEVEL: "error", API_KEYS: "", TRUSTED_PROXIES: "127.0.0.0/8" })
+      const stranger = { headers: { "x-forwarded-for": "198.51.100.1" } }
+      for (let i = 0; i < 60; i++) yield* agents(proxied, stranger)
+      expectExceeded(yield* agents(proxied, stranger), 60)
+    }).pipe(Effect.scoped))
+
   it.live("cannot claim to be somebody else, unless a trusted proxy says so", () =>
     Effect.gen(function*() {
       const forwarded = (address: string) => ({ headers: { "x-forwarded-for": address } })
