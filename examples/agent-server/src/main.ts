@@ -64,7 +64,10 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     Layer.provide([
       AdminKeyCheck.layer(adminKey.key),
       RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
-      Layer.provide(ApiKey.layerAuthentication({ anonymous: true }), ApiKey.layerKeys(settings.apiKeys))
+      Layer.provide(
+        ApiKey.layerAuthentication({ anonymous: true }),
+        ApiKey.layerKeys([...settings.apiKeys, AdminKey.asCaller(adminKey)])
+      )
     ])
   )
 

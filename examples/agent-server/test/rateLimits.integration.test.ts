@@ -92,6 +92,7 @@ describe("who has a key", () => {
       expectExceeded(yield* agents(server, as("alice-key")), 60)
       expect((yield* agents(server, as("bob-key"))).status).toBe(200)
       for (let i = 0; i < 70; i++) expect((yield* agents(server, as("carol-key"))).status).toBe(200)
+      for (let i = 0; i < 70; i++) expect((yield* agents(server, as(adminKey))).status).toBe(200)
       const unknown = yield* agents(server, as("mallory-key"))
       expect([unknown.status, json(unknown).code]).toEqual([401, "unauthorized"])
       expect(unknown.text).not.toContain("mallory-key")

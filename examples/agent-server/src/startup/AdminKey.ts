@@ -1,4 +1,5 @@
 /** The operator's key: the one of the environment, or one made for this run. */
+import type * as ApiKey from "effect-resilience/http/ApiKey"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import * as Redacted from "effect/Redacted"
@@ -15,3 +16,6 @@ export const orMade = (given: Redacted.Redacted | undefined): AdminKey => {
   const made = Base64Url.encode(SecureRandom.randomBytesUnsafe(18))
   return { key: Redacted.make(made), madeAdminKey: made }
 }
+
+/** The operator may call everything that others may, without limits. No key of the environment can have this name. */
+export const asCaller = ({ key }: AdminKey): ApiKey.Key => ({ name: "(operator)", key, tier: "unlimited" })
