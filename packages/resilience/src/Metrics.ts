@@ -427,6 +427,7 @@ const made = <Made extends Any, Series>(
     const metric = { ...base, ...methods(seriesFor), with: () => metric } as unknown as Made
     return metric
   }
+  // As above.
   const metric = {
     ...base,
     ...methods((fiber, labels = none) => from.seriesFor(fiber, labels)),

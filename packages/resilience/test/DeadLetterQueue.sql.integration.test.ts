@@ -27,11 +27,7 @@ const sqliteFile = Layer.unwrap(Effect.map(
 
 const postgres = Layer.unwrap(Effect.map(PostgresServer.PostgresServer, (server) =>
   PgClient.layer({
-    host: server.host,
-    port: server.port,
-    username: server.username,
-    password: Redacted.make(server.password),
-    database: server.database
+    url: Redacted.make(server.url)
   }))).pipe(Layer.provide(PostgresServer.layer))
 
 DeadLetterStoreSuite.deadLetterStoreSuite(

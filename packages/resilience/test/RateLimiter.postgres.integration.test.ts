@@ -15,8 +15,7 @@ const { policy, tokenBucket } = RateLimiter
 const client = Layer.unwrap(
   Effect.map(
     PostgresServer.PostgresServer,
-    ({ database, host, password, port, username }) =>
-      PgClient.layer({ host, port, username, password: Redacted.make(password), database, maxConnections: 4 })
+    ({ url }) => PgClient.layer({ url: Redacted.make(url), maxConnections: 4 })
   )
 ).pipe(Layer.provideMerge(PostgresServer.layer))
 

@@ -26,8 +26,7 @@ RateLimiterStoreSuite.suite(
       Layer.unwrap(
         Effect.map(
           PostgresServer.PostgresServer,
-          ({ database, host, password, port, username }) =>
-            PgClient.layer({ host, port, username, password: Redacted.make(password), database })
+          ({ url }) => PgClient.layer({ url: Redacted.make(url) })
         )
       )
     ),

@@ -9,11 +9,7 @@ import * as String from "effect/String"
 const client = (options?: Partial<PgClient.PgPoolConfig>) =>
   Layer.unwrap(Effect.map(PostgresServer.PostgresServer, (server) =>
     PgClient.layer({
-      host: server.host,
-      port: server.port,
-      username: server.username,
-      password: Redacted.make(server.password),
-      database: server.database,
+      url: Redacted.make(server.url),
       ...options
     }))).pipe(Layer.provide(PostgresServer.layer))
 

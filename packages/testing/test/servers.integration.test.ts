@@ -120,8 +120,8 @@ RealServer.describe("redis-server", "RedisServer", () => {
 describe("PostgresServer", () => {
   it.live("runs real statements, and comes back after a restart with what was committed", () =>
     Effect.gen(function*() {
-      const { host, port, restart, username, password, database } = yield* PostgresServer.PostgresServer
-      const client = PgClient.layer({ host, port, username, password: Redacted.make(password), database })
+      const { restart, url } = yield* PostgresServer.PostgresServer
+      const client = PgClient.layer({ url: Redacted.make(url) })
       const run = <A, E>(f: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
         Effect.flatMap(SqlClient.SqlClient, f).pipe(Effect.provide(Layer.fresh(client)))
       yield* run((sql) => Effect.andThen(sql`create table t (n int)`, sql`insert into t values (1)`))

@@ -61,8 +61,7 @@ export const ChatReply = Schema.Struct({
 }).annotate({ identifier: "ChatReply" })
 export type ChatReply = typeof ChatReply.Type
 
-/** Every error that can end a turn. */
-export const TurnProblem = Schema.Union([
+const turnProblems = [
   Problems.SessionNotFound,
   Problems.WrongAgent,
   Problems.SessionBusy,
@@ -74,7 +73,10 @@ export const TurnProblem = Schema.Union([
   Problems.UpstreamUnavailable,
   Problems.StorageUnavailable,
   Problems.DeadlineExceeded
-])
+] as const
+
+/** Every error that can end a turn. */
+export const TurnProblem = Schema.Union(turnProblems)
 export type TurnProblem = typeof TurnProblem.Type
 
 const event = <const Name extends string, Data extends Schema.Constraint>(name: Name, data: Data) =>
@@ -105,20 +107,10 @@ export class ChatApi extends HttpApiGroup.make("chat").add(
     error: [
       Problems.InvalidRequest,
       Problems.AgentNotFound,
-      Problems.SessionNotFound,
-      Problems.WrongAgent,
-      Problems.SessionBusy,
       Problems.BodyTooLarge,
       Problems.MessageTooLong,
       Problems.UnsupportedMediaType,
-      Problems.ContentRefused,
-      Problems.ContextTooLong,
-      Problems.ProviderRateLimited,
-      Problems.InternalError,
-      Problems.BadUpstream,
-      Problems.UpstreamUnavailable,
-      Problems.StorageUnavailable,
-      Problems.DeadlineExceeded
+      ...turnProblems
     ]
   }).annotateMerge(OpenApi.annotations({
     summary: "Say something to an agent",

@@ -114,10 +114,6 @@ suite(
   "PostgreSQL",
   Layer.unwrap(Effect.map(PostgresServer.PostgresServer, (server) =>
     PgClient.layer({
-      host: server.host,
-      port: server.port,
-      username: server.username,
-      password: Redacted.make(server.password),
-      database: server.database
+      url: Redacted.make(server.url)
     }))).pipe(Layer.provide(PostgresServer.layer))
 )

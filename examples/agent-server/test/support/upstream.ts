@@ -7,7 +7,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 export interface Call {
   readonly url: string
   readonly headers: IncomingHttpHeaders
-  // oxlint-disable-next-line typescript/no-explicit-any -- whatever was sent
+  /** `any`: whatever was sent. */
   readonly body: any
   /** Whether the caller went away before it had its reply. */
   readonly aborted: () => boolean

@@ -31,11 +31,7 @@ const redis = RedisServer.layerRedis.pipe(Layer.provideMerge(RedisServer.layer()
 
 const postgres = Layer.unwrap(Effect.map(PostgresServer.PostgresServer, (server) =>
   PgClient.layer({
-    host: server.host,
-    port: server.port,
-    username: server.username,
-    password: Redacted.make(server.password),
-    database: server.database
+    url: Redacted.make(server.url)
   }))).pipe(Layer.provideMerge(PostgresServer.layer))
 
 const ours = <R, E>(

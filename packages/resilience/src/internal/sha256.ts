@@ -42,6 +42,7 @@ export const sha256 = (text: string): string => {
 }
 
 const mix = (hash: Int32Array, words: Int32Array): void => {
+  // A hash has eight words, which the type of an array does not say.
   let [a, b, c, d, e, f, g, h] = hash as unknown as [number, number, number, number, number, number, number, number]
   for (let index = 0; index < 64; index++) {
     const big1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)

@@ -2,24 +2,15 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Failure from "../../Failure.ts"
+import { Kind, Scope } from "../failureSchema.ts"
 import { fingerprint, storedKey } from "./fingerprint.ts"
 import type { Letter } from "./letter.ts"
 import { isOpen } from "./lifecycle.ts"
 import type { RowHead } from "./store.ts"
 
-const Kind = Schema.Literals([
-  "Transient",
-  "RateLimited",
-  "Overloaded",
-  "Timeout",
-  "Permanent",
-  "Critical",
-  "Cancelled"
-])
-
 const Info = Schema.Struct({
   kind: Kind,
-  scope: Schema.Literals(["request", "dependency"]),
+  scope: Scope,
   message: Schema.String,
   code: Schema.optionalKey(Schema.String),
   retryAfter: Schema.optionalKey(Schema.DurationFromMillis)

@@ -3,6 +3,7 @@ import type * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Failure from "../../Failure.ts"
+import { Kind, Scope } from "../failureSchema.ts"
 
 const ExhaustedTypeId = "~effect-resilience/FallbackChain/FallbackExhausted"
 
@@ -14,16 +15,8 @@ const ExhaustedTypeId = "~effect-resilience/FallbackChain/FallbackExhausted"
  */
 export const Attempt = Schema.Struct({
   route: Schema.String,
-  kind: Schema.Literals([
-    "Transient",
-    "RateLimited",
-    "Overloaded",
-    "Timeout",
-    "Permanent",
-    "Critical",
-    "Cancelled"
-  ]),
-  scope: Schema.Literals(["request", "dependency"]),
+  kind: Kind,
+  scope: Scope,
   code: Schema.optionalKey(Schema.String),
   message: Schema.String,
   duration: Schema.DurationFromMillis,

@@ -37,6 +37,7 @@ interface AnyModel {
 /** A model's answer, or an error of the caller's own tools, which is no failure of a route. */
 type Answer<A> = Result.Result<A, unknown>
 
+// The service is generic in its tools; a chain passes calls on and looks at none of that.
 const anyModel = Effect.map(LanguageModel.LanguageModel, (model) => model as unknown as AnyModel)
 
 export const languageModelOf = <E, R>(
@@ -87,6 +88,7 @@ export const languageModelOf = <E, R>(
   }
 
   const model: AnyModel = { generateText: along("generateText"), generateObject: along("generateObject"), streamText }
+  // What came in as the service goes out as it: see `anyModel`.
   return { [LanguageModel.TypeId]: LanguageModel.TypeId, ...model } as unknown as LanguageModel.LanguageModel
 }
 

@@ -1,10 +1,7 @@
 /** The states of all that was declared, in one place: every probe is answered from here, and nothing here waits. */
-import type * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
-import type * as Failure from "../../Failure.ts"
-import type { Change, CheckReport, Detail, Report, Verdict } from "../../HealthProbes.ts"
+import type { Change, CheckReport, Report, Verdict } from "../../HealthProbes.ts"
 import * as Signal from "../../Signal.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import * as Hysteresis from "./hysteresis.ts"
@@ -13,14 +10,10 @@ import { isDown, statusOf } from "./verdict.ts"
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
 /** What the latest results said. */
-export interface Facts {
-  readonly lastCheck?: DateTime.Utc | undefined
-  readonly lastSuccess?: DateTime.Utc | undefined
-  readonly lastFailure?: DateTime.Utc | undefined
-  readonly lastError?: Failure.Info | undefined
-  readonly latency?: Duration.Duration | undefined
-  readonly detail?: Detail | undefined
-}
+export type Facts = Pick<
+  CheckReport,
+  "lastCheck" | "lastSuccess" | "lastFailure" | "lastError" | "latency" | "detail"
+>
 
 /** One check, heartbeat or condition, as it stands. */
 export class Entry {

@@ -13,6 +13,7 @@ import type { State } from "./state.ts"
 export const startOf = (shape: Shape, now: number): number => shape.aligned ? now - now % shape.window : now
 
 export const advance = (shape: Shape, state: State, now: number): State => {
+  // A state of this rule has two numbers; that it was this rule's is what its table is for.
   const [start, used] = state as unknown as [number, number]
   const { limit, overflow, window } = shape
   if (now < start) return start - now > window ? [startOf(shape, now), used] : state

@@ -18,6 +18,7 @@ import type { Shape } from "./shape.ts"
 import type { State } from "./state.ts"
 
 export const advance = (shape: Shape, state: State, now: number): State => {
+  // A state of this rule has three numbers; that it was this rule's is what its table is for.
   const [debt, part, at] = state as unknown as [number, number, number]
   if (now <= at) return at - now > shape.window ? [debt, part, now] : state
   const elapsed = now - at

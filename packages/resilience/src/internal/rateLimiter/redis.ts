@@ -104,6 +104,7 @@ export const make = (options: Internal): Effect.Effect<RateLimiterStore["Service
               (reply): Reply => ({
                 allowed: reply[0] === 1,
                 outcomes: entries.map((_, index) => {
+                  // The script answers with five numbers an entry.
                   const [wait, delay, remaining, reset, held] = reply.slice(
                     1 + 5 * index,
                     6 + 5 * index
