@@ -200,6 +200,54 @@ RealServer.describe("redis-server", "CircuitBreaker in Redis", () => {
     )
   })
 
+  describe("a Redis that holds nonsense where a circuit should be", () => {
+    const broken: ReadonlyArray<readonly [what: string, ...command: [string, ...ReadonlyArray<string>]]> = [
+      ["of another type", "SET", "nonsense"],
+      [
+        "that no circuit can be",
+        "HSET",
+        "state",
+        "asleep",
+        "trip",
+        "{",
+        "gen",
+        "-1",
+        "window",
+        "\u0000",
+        "c",
+        "nonsense"
+      ]
+    ]
+    for (const [what, command, ...values] of broken) {
+      for (const onStoreError of ["open", "closed"] as const) {
+        it.live(`CB-19 ${what}: calls are decided, ${onStoreError} where need be, and the circuit works again when it is gone`, () =>
+          Effect.gen(function*() {
+            const redis = yield* Redis.Redis
+            const breaker = yield* make()
+            yield* breaker.protect(Effect.void)
+            const keys = yield* redis.send<ReadonlyArray<string>>("KEYS", "*")
+            assert.isAbove(keys.length, 0)
+            for (const key of keys) {
+              yield* redis.send("DEL", key)
+              yield* redis.send(command, key, ...values)
+            }
+            const exit = yield* Effect.exit(breaker.protect(Effect.succeed("done")))
+            assert.isFalse(Exit.hasDies(exit))
+            if (Exit.isFailure(exit)) assert.isTrue(CircuitBreaker.isCircuitOpen(Cause.squash(exit.cause)))
+            if (onStoreError === "closed") assert.deepStrictEqual(exit, Exit.succeed("done"))
+            yield* redis.send("FLUSHALL")
+            assert.strictEqual(
+              yield* eventually(
+                Effect.orElseSucceed(breaker.protect(Effect.succeed("done")), () => "no"),
+                (said) => said === "done"
+              ),
+              "done"
+            )
+          }).pipe(Effect.scoped, withRedis({ onStoreError })))
+      }
+    }
+  })
+
   it.live("CB-8 a process whose clock is wrong decides as the others do", () =>
     Effect.gen(function*() {
       const breaker = yield* make({ openFor: "1 hour" })
