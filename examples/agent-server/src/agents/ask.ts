@@ -9,9 +9,9 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { type Record, Spending, type Used } from "../limits/Spending.ts"
+import { type Record, Spending } from "../limits/Spending.ts"
 import * as policies from "../policies.ts"
-import { costUsd } from "./prices.ts"
+import { estimateOf, promptTokensOf, usedBy, usedByDelta } from "./usage.ts"
 
 /** What a model replied, and what it took. */
 export interface Answer {
@@ -50,22 +50,6 @@ const dependency: policies.Dependency = "llm-primary"
 
 type Asked = Effect.Effect<Answer, AskError, policies.Guards | Spending>
 
-/** What a call is thought to use: the prompt, and a reply of the usual length. */
-const estimateOf = (prompt: Prompt.RawInput, model: string): Used =>
-  usedFor(model, { prompt: tokensIn(JSON.stringify(prompt)), completion: 300 })
-
-/** Four characters are about a token. */
-const tokensIn = (text: string): number => Math.ceil(text.length / 4)
-
-/** What is charged; a model without a known price is charged its tokens only. */
-const usedFor = (model: string, tokens: { readonly prompt: number; readonly completion: number }): Used => ({
-  tokens: tokens.prompt + tokens.completion,
-  costUsd: costUsd(model, tokens) ?? 0
-})
-
-const usedBy = (model: string) => (answer: Answer): Used =>
-  usedFor(answer.model ?? model, { prompt: answer.promptTokens, completion: answer.completionTokens })
-
 /** Asks for a whole reply. */
 export const ask = (
   model: LanguageModel.LanguageModel,
@@ -83,7 +67,9 @@ export const ask = (
       for (const part of response.content) reply.take(part)
       return reply.answer(attempts)
     })
-    return spending.during(dependency, estimateOf(prompt, options.model), () => call, usedBy(options.model))
+    return spending.during(dependency, estimateOf(prompt, options.model), () =>
+      call, (answer) =>
+      usedBy(options.model, answer))
   })
 
 /** Asks for a reply that is passed on bit by bit. What came of a stream that is left is charged. */
@@ -99,7 +85,7 @@ export const askBitByBit = (
   Effect.gen(function*() {
     const spending = yield* Spending
     const begun = yield* Deferred.make<void>()
-    const promptTokens = tokensIn(JSON.stringify(prompt))
+    const promptTokens = promptTokensOf(prompt)
     let attempts = 0
     const attempt = (record: Record) =>
       Effect.suspend(() => {
@@ -111,8 +97,7 @@ export const askBitByBit = (
             const delta = reply.take(part)
             if (delta === "") return Effect.void
             Deferred.doneUnsafe(begun, Effect.void)
-            const used = usedFor(options.model, { prompt: prompted, completion: tokensIn(delta) })
-            return Effect.andThen(record(used), options.onDelta(delta))
+            return Effect.andThen(record(usedByDelta(options.model, prompted, delta)), options.onDelta(delta))
           }),
           Effect.mapError((cause) => reply.isEmpty ? cause : new ReplyCutShort({ cause })),
           Effect.flatMap(() => reply.answer(attempts))
@@ -122,7 +107,7 @@ export const askBitByBit = (
       dependency,
       estimateOf(prompt, options.model),
       (record) => policies.streamedReply(dependency, options.maxRun, Deferred.await(begun))(attempt(record)),
-      usedBy(options.model)
+      (answer) => usedBy(options.model, answer)
     )
   })
 
