@@ -18,6 +18,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fileURLToPath } from "node:url"
+import { type LetterKey, parse as parseLetterKeys } from "./letters/encryption.ts"
 import { providerDefaults, type ProviderLimits, tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
@@ -48,6 +49,10 @@ export class Settings extends Context.Service<Settings, {
   readonly apiKeys: ReadonlyArray<ApiKey.Key>
   readonly trustedProxies: ReadonlyArray<string>
   readonly providerLimits: ProviderLimits
+  /** What dead letters are sealed with, the current key first; none: they are kept in the clear. */
+  readonly letterKeys: ReadonlyArray<LetterKey>
+  /** How often dead letters are redriven by themselves; `undefined`: never. */
+  readonly autoRedrive: Duration.Duration | undefined
 }>()("agent-server/config/Settings") {}
 
 interface Variable<A> {
@@ -124,6 +129,15 @@ const trustedProxies = (text: string, complaints: Array<string>): ReadonlyArray<
   }
 }
 
+const letterKeys = (text: string, complaints: Array<string>): ReadonlyArray<LetterKey> =>
+  Result.match(parseLetterKeys(text), {
+    onFailure: (line) => {
+      complaints.push(`DLQ_ENCRYPTION_KEYS: ${line}`)
+      return []
+    },
+    onSuccess: (keys) => keys
+  })
+
 /** Reads a variable. Where it is bad, a line about it goes to `complaints`, and reading goes on. */
 const reader =
   (complaints: Array<string>) =>
@@ -164,13 +178,27 @@ const load = Effect.gen(function*() {
     trustedProxies: read("TRUSTED_PROXIES", text, ""),
     requestsPerMinute: read("PROVIDER_REQUESTS_PER_MINUTE", positive, undefined),
     tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
-    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined)
+    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined),
+    dlqKeys: read("DLQ_ENCRYPTION_KEYS", text, ""),
+    dlqSeconds: read("DLQ_AUTO_REDRIVE_SECONDS", seconds(0.1, 86_400), undefined)
   })
   const keys = apiKeys(values.apiKeys, complaints)
   const proxies = trustedProxies(values.trustedProxies, complaints)
+  const sealing = letterKeys(values.dlqKeys, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
-  const { apiKey, baseUrl, maxRunSeconds, model, requestsPerMinute, simSeed, tokensPerMinute, usdPerDay, ...rest } =
-    values
+  const {
+    apiKey,
+    baseUrl,
+    dlqKeys: _,
+    dlqSeconds,
+    maxRunSeconds,
+    model,
+    requestsPerMinute,
+    simSeed,
+    tokensPerMinute,
+    usdPerDay,
+    ...rest
+  } = values
   const provider: Provider = baseUrl === undefined && apiKey === undefined
     ? { _tag: "Simulated", model, seed: simSeed }
     : { _tag: "OpenAiCompatible", baseUrl: baseUrl ?? "https://api.openai.com/v1", apiKey, model }
@@ -181,6 +209,8 @@ const load = Effect.gen(function*() {
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,
     trustedProxies: proxies,
+    letterKeys: sealing,
+    autoRedrive: dlqSeconds === undefined ? undefined : Duration.seconds(dlqSeconds),
     providerLimits: {
       requestsPerMinute: requestsPerMinute ?? defaults.requestsPerMinute,
       tokensPerMinute: tokensPerMinute ?? defaults.tokensPerMinute,

@@ -26,6 +26,8 @@ import * as Config from "./config.ts"
 import * as Routes from "./http/Routes.ts"
 import { serve } from "./http/serve.ts"
 import * as Server from "./http/Server.ts"
+import * as AutoRedrive from "./letters/autoRedrive.ts"
+import * as FailedTurns from "./letters/FailedTurns.ts"
 import { checksOf } from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
 import * as Logging from "./logging.ts"
@@ -34,6 +36,7 @@ import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
 import * as LanguageModel from "./providers/languageModel.ts"
 import * as Database from "./sessions/database.ts"
+import * as Requests from "./sessions/Requests.ts"
 import * as Sessions from "./sessions/Sessions.ts"
 import * as AdminKey from "./startup/AdminKey.ts"
 import { banner } from "./startup/banner.ts"
@@ -45,7 +48,11 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const model = LanguageModel.layer(settings.provider)
 
-  const sessions = Layer.provide(Sessions.layer, Database.layer(settings.dataDir))
+  const database = Database.layer(settings.dataDir)
+
+  const sessions = Layer.provideMerge(Requests.layer, Sessions.layer)
+
+  const letters = FailedTurns.layer(settings.letterKeys)
 
   const limiter = Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
 
@@ -89,14 +96,15 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  return greeting.pipe(
+  return Layer.merge(greeting, AutoRedrive.layer(settings.autoRedrive)).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
     Layer.provide(turns),
     Layer.provide(policies.guards),
     Layer.provide(Spending.layer(settings.providerLimits)),
     Layer.provide(limiter),
-    Layer.provide(sessions),
+    Layer.provide([letters, sessions]),
+    Layer.provide(database),
     Layer.provide(model),
     Layer.provide(Logging.layer({ format: settings.logFormat, level: settings.logLevel }))
   )
