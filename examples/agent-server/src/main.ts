@@ -3,6 +3,8 @@
  * what both stand on.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as AdminApi from "effect-resilience/http/AdminApi"
+import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
@@ -66,10 +68,12 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       HealthHandlers.layer,
       CircuitBreakersHandlers.layer,
       RateLimitsHandlers.layer(settings.providerLimits),
+      AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       SimHandlers.layer
     ]),
     Layer.provide([
       AdminKeyCheck.layer(adminKey.key),
+      OperatorKey.layer(adminKey.key),
       RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),

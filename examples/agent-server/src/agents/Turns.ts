@@ -123,6 +123,10 @@ export class Turns extends Context.Service<Turns, {
   readonly complete: (failed: FailedTurn) => Effect.Effect<void, CompleteError>
 }>()("agent-server/agents/Turns") {}
 
+/** Completes a turn, as `Turns` says. */
+export const complete = (failed: FailedTurn): Effect.Effect<void, CompleteError, Turns> =>
+  Turns.use((turns) => turns.complete(failed))
+
 /** How turns are run: for how long at most, and what the model is called that they ask. */
 export interface Options {
   readonly maxRun: Duration.Duration
@@ -224,7 +228,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     return turnToRun(run({ request, turn, hold, askedAt, after: request.sessionId === undefined ? 0 : null }))
   })
 
-  const complete = Effect.fnUntraced(function*(failed: FailedTurn) {
+  const completed = Effect.fnUntraced(function*(failed: FailedTurn) {
     const isComplete = Effect.map(
       sessions.servedIn(failed.turn),
       (served) => served !== undefined && !isApology(served)
@@ -270,7 +274,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       return yield* toRun(request, begun.hold.turn, begun.hold)
     }),
     complete: (failed) =>
-      complete(failed).pipe(policies.wholeTurn(options.maxRun), Effect.annotateLogs("agent", failed.agent))
+      completed(failed).pipe(policies.wholeTurn(options.maxRun), Effect.annotateLogs("agent", failed.agent))
   })
 })
 

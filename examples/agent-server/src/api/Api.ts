@@ -1,4 +1,5 @@
 /** The whole API. The routes, the checks of what comes in, the reference at `/docs` and `/openapi.json` come from here. */
+import { DeadLetters } from "effect-resilience/http/AdminApi"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { AgentsApi } from "./AgentsApi.ts"
@@ -17,6 +18,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(HealthApi)
   .add(CircuitBreakersApi)
   .add(RateLimitsApi)
+  .add(DeadLetters)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

@@ -42,6 +42,11 @@ export const problemKinds = {
     title: "No such session",
     meaning: "There is no session of this id: it was deleted, or never was."
   },
+  letter_not_found: {
+    status: 404,
+    title: "No such letter",
+    meaning: "There is no dead letter of this id: it never was, or it was kept long enough."
+  },
   circuit_breaker_not_found: {
     status: 404,
     title: "No such circuit breaker",
@@ -76,6 +81,11 @@ export const problemKinds = {
     status: 409,
     title: "Session is busy",
     meaning: "Too many turns of this session are waiting for the one before them."
+  },
+  letter_refused: {
+    status: 409,
+    title: "Not in this state",
+    meaning: "A dead letter that is being redriven, or is done, cannot be discarded."
   },
   idempotency_key_in_use: {
     status: 409,

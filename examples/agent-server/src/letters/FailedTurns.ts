@@ -72,6 +72,7 @@ export const layer = (
       const encrypt = yield* encryptionWith(options)
       return yield* DeadLetterQueue.make({
         name: queueName,
+        lease: "10 seconds",
         schema: FailedTurn,
         version: 1,
         maxRedrives: redrives,

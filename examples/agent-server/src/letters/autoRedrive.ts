@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import { Turns } from "../agents/Turns.ts"
+import { complete, type Turns } from "../agents/Turns.ts"
 import { Breakers } from "../policies.ts"
 import { FailedTurns } from "./FailedTurns.ts"
 import { autoRedrivePace } from "./policy.ts"
@@ -14,7 +14,6 @@ export const layer = (
 ): Layer.Layer<never, never, FailedTurns | Turns | Breakers> =>
   every === undefined ? Layer.empty : Layer.unwrap(Effect.gen(function*() {
     const letters = yield* FailedTurns
-    const turns = yield* Turns
     const breakers = yield* Breakers
     const models = Breakers.names.filter((name) => name.startsWith("llm-"))
     const takesCalls = Effect.map(
@@ -25,7 +24,7 @@ export const layer = (
     return letters.autoRedrive({
       schedule: Schedule.spaced(every),
       when: takesCalls,
-      handler: turns.complete,
+      handler: complete,
       ...autoRedrivePace
     })
   }))
