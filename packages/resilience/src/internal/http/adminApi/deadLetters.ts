@@ -6,7 +6,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Selection } from "../../../DeadLetterQueue.ts"
+import { type Filter, Selection } from "../../../DeadLetterQueue.ts"
 import { AdminKey } from "../../../http/AdminKey.ts"
 import * as FailureSchema from "../../failureSchema.ts"
 import { FailureInfo, LetterBody, OpenedLetterBody, ReportBody, State } from "./letters.ts"
@@ -52,6 +52,14 @@ const filterFields = {
 
 export const FilterBody = Schema.Struct(filterFields).annotate({ identifier: "DeadLetterFilter" })
 export type FilterBody = typeof FilterBody.Type
+
+/** As the queue takes it. */
+export const toFilter = ({ newer_than, older_than, ...filter }: FilterBody): Filter => ({
+  ...filter,
+  // Their schema let durations through only.
+  olderThan: older_than as Duration.Input | undefined,
+  newerThan: newer_than as Duration.Input | undefined
+})
 
 const maxLimit = 1_000
 

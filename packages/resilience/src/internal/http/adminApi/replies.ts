@@ -1,4 +1,5 @@
 /** What the operator's groups have in common: wrong input is a problem of theirs, and no reply is to be kept by anybody. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiError from "effect/http-api/HttpApiError"
@@ -6,7 +7,6 @@ import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
-import * as Context from "effect/Context"
 import * as Problem from "../../../http/Problem.ts"
 import { invalidRequest } from "../invalidRequest.ts"
 import { InvalidRequest } from "./problems.ts"
