@@ -42,11 +42,6 @@ export const problemKinds = {
     title: "No such session",
     meaning: "There is no session of this id: it was deleted, or never was."
   },
-  letter_not_found: {
-    status: 404,
-    title: "No such letter",
-    meaning: "There is no dead letter of this id: it never was, or it was kept long enough."
-  },
   circuit_breaker_not_found: {
     status: 404,
     title: "No such circuit breaker",
@@ -56,6 +51,11 @@ export const problemKinds = {
     status: 404,
     title: "No such policy",
     meaning: "There is no rate limit policy of this name."
+  },
+  letter_not_found: {
+    status: 404,
+    title: "No such letter",
+    meaning: "There is no dead letter of this id: it never was, or it was evicted."
   },
   not_simulated: {
     status: 404,
@@ -85,7 +85,7 @@ export const problemKinds = {
   letter_refused: {
     status: 409,
     title: "Not in this state",
-    meaning: "A dead letter that is being redriven, or is done, cannot be discarded."
+    meaning: "The dead letter is in a state in which this cannot be done; 'state' says which."
   },
   idempotency_key_in_use: {
     status: 409,
@@ -161,7 +161,7 @@ export const problemKinds = {
   storage_unavailable: {
     status: 503,
     title: "Storage unavailable",
-    meaning: "The sessions' store cannot be read or written now."
+    meaning: "The store of what was asked for cannot be read or written now."
   },
   overloaded: {
     status: 503,

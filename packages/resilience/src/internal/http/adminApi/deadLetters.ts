@@ -6,7 +6,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Selection } from "../../../DeadLetterQueue.ts"
+import { type Filter, Selection } from "../../../DeadLetterQueue.ts"
 import { AdminKey } from "../../../http/AdminKey.ts"
 import * as FailureSchema from "../../failureSchema.ts"
 import { FailureInfo, LetterBody, OpenedLetterBody, ReportBody, State } from "./letters.ts"
@@ -17,9 +17,9 @@ import { Replies, strictInput } from "./replies.ts"
 // What is asked
 // -----------------------------------------------------------------------------
 
-/** Printable ASCII: what a store was given as an id, and what may stand in a path. */
-const Id = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,200}$/, {
-  message: "must be the id of a letter: 1 to 200 printable characters without a space"
+/** Printable ASCII, and no longer than what a router takes for a part of a path. */
+const Id = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,100}$/, {
+  message: "must be the id of a letter: 1 to 100 printable characters without a space"
 }))
 
 /** In words, as in options: `"10 minutes"`. */
@@ -52,6 +52,22 @@ const filterFields = {
 
 export const FilterBody = Schema.Struct(filterFields).annotate({ identifier: "DeadLetterFilter" })
 export type FilterBody = typeof FilterBody.Type
+
+/** As the queue takes it. */
+export const toFilter = ({ newer_than, older_than, ...filter }: FilterBody): Filter => ({
+  ...filter,
+  // Their schema let durations through only.
+  olderThan: older_than as Duration.Input | undefined,
+  newerThan: newer_than as Duration.Input | undefined
+})
+
+const maxLimit = 1_000
+
+const Limit = Schema.FiniteFromString.check(
+  Schema.makeFilter((limit) => Number.isInteger(limit) && limit >= 1 && limit <= maxLimit, {
+    message: `must be a whole number from 1 to ${maxLimit}`
+  })
+)
 
 const maxIds = 1_000
 const maxConcurrency = 100
@@ -171,10 +187,7 @@ const list = HttpApiEndpoint.get("list", "/admin/dlq", {
     cursor: Schema.optionalKey(Schema.NonEmptyString.check(Schema.isMaxLength(200))).annotate({
       description: "Where the page before ended. It keeps that page's order"
     }),
-    limit: Schema.optionalKey(Schema.FiniteFromString.check(
-      Schema.isInt(),
-      Schema.isBetween({ minimum: 1, maximum: 1_000 })
-    )).annotate({ description: "From 1 to 1,000; 100 without it" }),
+    limit: Schema.optionalKey(Limit).annotate({ description: "From 1 to 1,000; 100 without it" }),
     order: Schema.optionalKey(Schema.Literals(["newest", "oldest"])).annotate({ description: "By arrival" })
   },
   success: Schema.Struct({

@@ -105,9 +105,3 @@ export const storageUnavailable = (what: string): StorageUnavailable =>
     ...Problem.says(`The store of ${what} cannot be asked at the moment. Try again in 1 second.`),
     retry_after: 1
   })
-
-/** "There is no X. There are: ..." */
-export const noSuch = (what: string, name: string, names: Iterable<string>): ReturnType<typeof Problem.says> =>
-  Problem.says(
-    `There is no ${what} ${JSON.stringify(name.slice(0, 100))}. There are: ${[...names].join(", ") || "none"}.`
-  )
