@@ -18,19 +18,32 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fileURLToPath } from "node:url"
-import { providerDefaults, type ProviderLimits, tiers } from "./limits/limits.ts"
+import { type AllLimits, limitsOf, tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
 
-/** Where the language model is: at a real endpoint, or simulated by this process. */
-export type Provider =
-  | { readonly _tag: "Simulated"; readonly model: string; readonly seed: number }
-  | {
-    readonly _tag: "OpenAiCompatible"
+/** Language models that this process simulates. */
+export interface Simulated {
+  readonly _tag: "Simulated"
+  /** The first choice. */
+  readonly model: string
+  readonly seed: number
+}
+
+/** Language models at real endpoints; at least one of them is there. */
+export interface Real {
+  readonly _tag: "Real"
+  /** Any endpoint that speaks OpenAI's chat completions. The second model is at the same place. */
+  readonly openAi: {
     readonly baseUrl: string
     readonly apiKey: Redacted.Redacted | undefined
     readonly model: string
-  }
+    readonly fallbackModel: string | undefined
+  } | undefined
+}
+
+/** Where the language models are. */
+export type Provider = Simulated | Real
 
 /** The server's settings. README.md has the table of the variables. */
 export class Settings extends Context.Service<Settings, {
@@ -47,7 +60,9 @@ export class Settings extends Context.Service<Settings, {
   readonly maxRun: Duration.Duration
   readonly apiKeys: ReadonlyArray<ApiKey.Key>
   readonly trustedProxies: ReadonlyArray<string>
-  readonly providerLimits: ProviderLimits
+  readonly providerLimits: AllLimits
+  /** What all models together may cost in a day. */
+  readonly usdPerDay: number
 }>()("agent-server/config/Settings") {}
 
 interface Variable<A> {
@@ -141,6 +156,12 @@ const reader =
       return fallback
     })
 
+/** OpenAI's own models have a smaller one beside them; of a server with models of other names nobody knows. */
+const fallbackModelOf = (model: string, given: string | undefined): string | undefined => {
+  const fallback = given ?? (model.startsWith("gpt-") ? "gpt-4o-mini" : undefined)
+  return fallback === model ? undefined : fallback
+}
+
 const besideTheExample = fileURLToPath(new URL("../data", import.meta.url))
 
 const load = Effect.gen(function*() {
@@ -152,6 +173,7 @@ const load = Effect.gen(function*() {
     baseUrl: read("OPENAI_BASE_URL", httpUrl, undefined),
     apiKey: read("OPENAI_API_KEY", secret, undefined),
     model: read("OPENAI_MODEL", text, "gpt-4o"),
+    fallbackModel: read("OPENAI_FALLBACK_MODEL", text, undefined),
     adminKey: read("ADMIN_KEY", secret, undefined),
     dataDir: read("DATA_DIR", text, besideTheExample),
     logLevel: read("LOG_LEVEL", logLevel, "Info" as const),
@@ -169,23 +191,28 @@ const load = Effect.gen(function*() {
   const keys = apiKeys(values.apiKeys, complaints)
   const proxies = trustedProxies(values.trustedProxies, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
-  const { apiKey, baseUrl, maxRunSeconds, model, requestsPerMinute, simSeed, tokensPerMinute, usdPerDay, ...rest } =
+  const { apiKey, baseUrl, fallbackModel, maxRunSeconds, model, requestsPerMinute, simSeed, tokensPerMinute, ...rest } =
     values
   const provider: Provider = baseUrl === undefined && apiKey === undefined
     ? { _tag: "Simulated", model, seed: simSeed }
-    : { _tag: "OpenAiCompatible", baseUrl: baseUrl ?? "https://api.openai.com/v1", apiKey, model }
-  const defaults = providerDefaults[provider._tag]
+    : {
+      _tag: "Real",
+      openAi: {
+        baseUrl: baseUrl ?? "https://api.openai.com/v1",
+        apiKey,
+        model,
+        fallbackModel: fallbackModelOf(model, fallbackModel)
+      }
+    }
+  const providerLimits = limitsOf(provider._tag, { requestsPerMinute, tokensPerMinute, usdPerDay: rest.usdPerDay })
   return {
     ...rest,
     provider,
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,
     trustedProxies: proxies,
-    providerLimits: {
-      requestsPerMinute: requestsPerMinute ?? defaults.requestsPerMinute,
-      tokensPerMinute: tokensPerMinute ?? defaults.tokensPerMinute,
-      usdPerDay: usdPerDay ?? defaults.usdPerDay
-    }
+    providerLimits,
+    usdPerDay: providerLimits["llm-primary"].usdPerDay
   }
 })
 

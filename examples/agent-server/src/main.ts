@@ -12,6 +12,7 @@ import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
+import * as Replies from "./agents/replies.ts"
 import * as Turns from "./agents/Turns.ts"
 import { Api } from "./api/Api.ts"
 import * as AdminKeyCheck from "./api/handlers/AdminKeyCheck.ts"
@@ -32,7 +33,7 @@ import * as Logging from "./logging.ts"
 import * as IndexPage from "./pages/IndexPage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
-import * as LanguageModel from "./providers/languageModel.ts"
+import * as Models from "./providers/Models.ts"
 import * as Database from "./sessions/database.ts"
 import * as Sessions from "./sessions/Sessions.ts"
 import * as AdminKey from "./startup/AdminKey.ts"
@@ -43,13 +44,13 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Config.Settings
   const adminKey = AdminKey.orMade(settings.adminKey)
 
-  const model = LanguageModel.layer(settings.provider)
+  const models = Models.layer(settings.provider, settings)
 
   const sessions = Layer.provide(Sessions.layer, Database.layer(settings.dataDir))
 
   const limiter = Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
 
-  const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model })
+  const turns = Turns.layer(settings)
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
@@ -94,10 +95,11 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
     Layer.provide(turns),
     Layer.provide(policies.guards),
+    Layer.provide(Replies.Replies.layer),
     Layer.provide(Spending.layer(settings.providerLimits)),
     Layer.provide(limiter),
     Layer.provide(sessions),
-    Layer.provide(model),
+    Layer.provide(models),
     Layer.provide(Logging.layer({ format: settings.logFormat, level: settings.logLevel }))
   )
 }))

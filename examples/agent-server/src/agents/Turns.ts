@@ -5,19 +5,18 @@
  * fails, or whose client goes away, leaves nothing behind.
  */
 import type * as Deadline from "effect-resilience/Deadline"
-import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Spending } from "../limits/Spending.ts"
 import * as policies from "../policies.ts"
 import { type Message, type Served, type SessionMissing, Sessions, type StorageError } from "../sessions/Sessions.ts"
 import type { Agent } from "./Agents.ts"
-import { type Answer, ask, askBitByBit, type AskError } from "./ask.ts"
-import { costUsd } from "./prices.ts"
+import { type Answer, ask, type AskError } from "./ask.ts"
+import type { Services } from "./askModels.ts"
+import type { Replies } from "./replies.ts"
 import * as TurnOrder from "./TurnOrder.ts"
 
 /** What a client asks for: something to say to an agent, and the session to go on with if there is one. */
@@ -68,16 +67,14 @@ export class Turns extends Context.Service<Turns, {
   readonly begin: (request: TurnRequest) => Effect.Effect<Turn, BeginError>
 }>()("agent-server/agents/Turns") {}
 
-/** How turns are run: for how long at most, and what the model is called that they ask. */
+/** How turns are run: for how long at most. */
 export interface Options {
   readonly maxRun: Duration.Duration
-  readonly model: string
 }
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const sessions = yield* Sessions
-  const model = yield* LanguageModel.LanguageModel
-  const guards = yield* Effect.context<policies.Guards | Spending>()
+  const services = yield* Effect.context<Services | Replies>()
   const order = TurnOrder.make({ waiting: policies.waitingTurns })
 
   const run = (request: TurnRequest, sessionId: string, listener: TurnListener | undefined) =>
@@ -86,20 +83,19 @@ const make = Effect.fnUntraced(function*(options: Options) {
       const history = first ? [] : yield* sessions.recent(sessionId, policies.history.messages)
       const prompt = promptOf(request.agent, history, request.message)
       if (listener !== undefined) yield* listener.onThinking
-      const asking = listener === undefined
-        ? ask(model, prompt, options)
-        : askBitByBit(model, prompt, { ...options, onDelta: listener.onDelta })
-      const answer = yield* Effect.provideContext(asking, guards)
-      const served: Served = { route: options.model, degraded: false, attempts: answer.attempts }
+      const answer = yield* Effect.provideContext(
+        ask({ agent: request.agent.name, message: request.message, prompt }, { ...options, onDelta: listener?.onDelta }),
+        services
+      )
       yield* sessions.append({
         sessionId,
         agent: request.agent.name,
         first,
         said: request.message,
         replied: answer.text,
-        served
+        served: answer.served
       })
-      return toReply(request.agent, sessionId, answer, served, options.model)
+      return toReply(request.agent, sessionId, answer)
     }).pipe(
       order.inTurn(sessionId),
       policies.wholeTurn(options.maxRun),
@@ -120,10 +116,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
   })
 })
 
-/** Runs turns with the program's language model, and keeps them in its sessions. */
+/** Runs turns with the program's language models, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<Turns, never, Sessions | LanguageModel.LanguageModel | policies.Guards | Spending> =>
+): Layer.Layer<Turns, never, Sessions | Services | Replies> =>
   Layer.effect(Turns, make(options))
 
 const promptOf = (agent: Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
@@ -140,25 +136,15 @@ const within = (characters: number, history: ReadonlyArray<Message>): ReadonlyAr
   return start === -1 ? [] : history.slice(start)
 }
 
-const toReply = (
-  agent: Agent,
-  sessionId: string,
-  answer: Answer,
-  served: Served,
-  configuredModel: string
-): TurnReply => {
-  const model = answer.model ?? configuredModel
-  const { completionTokens, promptTokens } = answer
-  return {
-    sessionId,
-    agent: agent.name,
-    text: answer.text,
-    model,
-    usage: {
-      promptTokens,
-      completionTokens,
-      costUsd: costUsd(model, { prompt: promptTokens, completion: completionTokens })
-    },
-    served
-  }
-}
+const toReply = (agent: Agent, sessionId: string, answer: Answer): TurnReply => ({
+  sessionId,
+  agent: agent.name,
+  text: answer.text,
+  model: answer.model,
+  usage: {
+    promptTokens: answer.promptTokens,
+    completionTokens: answer.completionTokens,
+    costUsd: answer.costUsd
+  },
+  served: answer.served
+})

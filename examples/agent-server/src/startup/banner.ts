@@ -17,9 +17,7 @@ export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): stri
     "",
     `agent-server is up at ${origin}`,
     "",
-    provider._tag === "Simulated"
-      ? "  model      simulated; set OPENAI_BASE_URL or OPENAI_API_KEY for a real one"
-      : `  model      ${provider.model} at ${withoutCredentials(provider.baseUrl)}`,
+    ...modelLines(provider).map((line, index) => `  ${index === 0 ? "models " : "       "}    ${line}`),
     `  sessions   ${dataDir}`,
     `  docs       ${origin}/docs`,
     `  health     ${origin}/health/live`,
@@ -37,6 +35,16 @@ export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): stri
   }
   if (madeAdminKey !== undefined) lines.push("", `  The admin key of this run is ${madeAdminKey} (ADMIN_KEY sets one)`)
   return [...lines, ""].join("\n")
+}
+
+/** The models, the first choice first. */
+const modelLines = (provider: Provider): ReadonlyArray<string> => {
+  if (provider._tag === "Simulated") return ["simulated; set OPENAI_BASE_URL or OPENAI_API_KEY for real ones"]
+  if (provider.openAi === undefined) return []
+  const { baseUrl, fallbackModel, model } = provider.openAi
+  return [model, ...(fallbackModel === undefined ? [] : [fallbackModel])].map((name) =>
+    `${name} at ${withoutCredentials(baseUrl)}`
+  )
 }
 
 /** A URL may have a password in it. */

@@ -31,7 +31,11 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
             turns.begin({ agent, message, sessionId: payload.session_id ?? undefined })
           )
           const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
-          if (!wantsStream) return toChatReply(yield* failingWithProblem(turn()))
+          if (!wantsStream) {
+            const reply = yield* failingWithProblem(turn())
+            if (reply.served.degraded) yield* sayWhoServed(reply.served.route)
+            return toChatReply(reply)
+          }
           yield* HttpEffect.appendPreResponseHandler((_, response) =>
             Effect.succeed(HttpServerResponse.setHeaders(response, eventStreamHeaders))
           )
@@ -64,6 +68,12 @@ const acceptsEvents = (accept: string | undefined): boolean =>
   accept !== undefined &&
   accept.toLowerCase().split(",").some((range) =>
     /^\s*text\/event-stream\s*(;|$)/.test(range) && !/;\s*q=0(\.0+)?\s*(;|$)/.test(range)
+  )
+
+/** A stream's headers are gone before this is known: there it is in the `done` event only. */
+const sayWhoServed = (route: string) =>
+  HttpEffect.appendPreResponseHandler((_, response) =>
+    Effect.succeed(HttpServerResponse.setHeaders(response, { "x-degraded": "true", "x-served-by": route }))
   )
 
 /** Each event must be seen when it happens: nothing between us and the client may keep or gather them. */

@@ -5,11 +5,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Limits from "../../limits/limits.ts"
+import { Breakers } from "../../policies.ts"
 import { Api } from "../Api.ts"
 import { RateLimitPolicyNotFound } from "../Problems.ts"
 
 /** The handlers. Limits are counted in this process: what their store can fail with, it cannot. */
-export const layer = (providerLimits: Limits.ProviderLimits) =>
+export const layer = (providerLimits: Limits.AllLimits) =>
   HttpApiBuilder.group(
     Api,
     "rateLimits",
@@ -20,7 +21,7 @@ export const layer = (providerLimits: Limits.ProviderLimits) =>
           Limits.perIp,
           ...Object.values(Limits.perTier).filter((policy) => policy !== undefined),
           Limits.perAgent,
-          Limits.ofProvider("llm-primary", providerLimits)
+          ...Breakers.names.map((name) => Limits.ofProvider(name, providerLimits[name]))
         ].map((policy) => [policy.name, policy])
       )
       const find = (name: string): Effect.Effect<RateLimiter.Policy, RateLimitPolicyNotFound> => {
