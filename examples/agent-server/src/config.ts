@@ -40,6 +40,11 @@ export interface Real {
     readonly model: string
     readonly fallbackModel: string | undefined
   } | undefined
+  readonly anthropic: {
+    readonly baseUrl: string | undefined
+    readonly apiKey: Redacted.Redacted | undefined
+    readonly model: string | undefined
+  } | undefined
 }
 
 /** Where the language models are. */
@@ -162,6 +167,34 @@ const fallbackModelOf = (model: string, given: string | undefined): string | und
   return fallback === model ? undefined : fallback
 }
 
+/** Of real providers, those that something says where they are, or with which key; where nothing does, simulated ones. */
+const providerOf = (values: {
+  readonly baseUrl: string | undefined
+  readonly apiKey: Redacted.Redacted | undefined
+  readonly model: string
+  readonly fallbackModel: string | undefined
+  readonly anthropicBaseUrl: string | undefined
+  readonly anthropicApiKey: Redacted.Redacted | undefined
+  readonly anthropicModel: string | undefined
+  readonly simSeed: number
+}): Provider => {
+  const { anthropicApiKey, anthropicBaseUrl, anthropicModel, apiKey, baseUrl, fallbackModel, model, simSeed } = values
+  const openAi = baseUrl === undefined && apiKey === undefined
+    ? undefined
+    : {
+      baseUrl: baseUrl ?? "https://api.openai.com/v1",
+      apiKey,
+      model,
+      fallbackModel: fallbackModelOf(model, fallbackModel)
+    }
+  const anthropic = anthropicBaseUrl === undefined && anthropicApiKey === undefined
+    ? undefined
+    : { baseUrl: anthropicBaseUrl, apiKey: anthropicApiKey, model: anthropicModel }
+  return openAi === undefined && anthropic === undefined
+    ? { _tag: "Simulated", model, seed: simSeed }
+    : { _tag: "Real", openAi, anthropic }
+}
+
 const besideTheExample = fileURLToPath(new URL("../data", import.meta.url))
 
 const load = Effect.gen(function*() {
@@ -174,6 +207,9 @@ const load = Effect.gen(function*() {
     apiKey: read("OPENAI_API_KEY", secret, undefined),
     model: read("OPENAI_MODEL", text, "gpt-4o"),
     fallbackModel: read("OPENAI_FALLBACK_MODEL", text, undefined),
+    anthropicBaseUrl: read("ANTHROPIC_BASE_URL", httpUrl, undefined),
+    anthropicApiKey: read("ANTHROPIC_API_KEY", secret, undefined),
+    anthropicModel: read("ANTHROPIC_MODEL", text, undefined),
     adminKey: read("ADMIN_KEY", secret, undefined),
     dataDir: read("DATA_DIR", text, besideTheExample),
     logLevel: read("LOG_LEVEL", logLevel, "Info" as const),
@@ -191,19 +227,8 @@ const load = Effect.gen(function*() {
   const keys = apiKeys(values.apiKeys, complaints)
   const proxies = trustedProxies(values.trustedProxies, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
-  const { apiKey, baseUrl, fallbackModel, maxRunSeconds, model, requestsPerMinute, simSeed, tokensPerMinute, ...rest } =
-    values
-  const provider: Provider = baseUrl === undefined && apiKey === undefined
-    ? { _tag: "Simulated", model, seed: simSeed }
-    : {
-      _tag: "Real",
-      openAi: {
-        baseUrl: baseUrl ?? "https://api.openai.com/v1",
-        apiKey,
-        model,
-        fallbackModel: fallbackModelOf(model, fallbackModel)
-      }
-    }
+  const { maxRunSeconds, requestsPerMinute, tokensPerMinute, ...rest } = values
+  const provider = providerOf(values)
   const providerLimits = limitsOf(provider._tag, { requestsPerMinute, tokensPerMinute, usdPerDay: rest.usdPerDay })
   return {
     ...rest,

@@ -19,6 +19,7 @@ import * as AdminKeyCheck from "./api/handlers/AdminKeyCheck.ts"
 import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
 import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
 import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
+import * as FallbackChainsHandlers from "./api/handlers/FallbackChainsHandlers.ts"
 import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
@@ -59,6 +60,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       SessionsHandlers.layer,
       HealthHandlers.layer,
       CircuitBreakersHandlers.layer,
+      FallbackChainsHandlers.layer,
       RateLimitsHandlers.layer(settings.providerLimits),
       SimHandlers.layer
     ]),

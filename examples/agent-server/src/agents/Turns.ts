@@ -84,7 +84,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
       const prompt = promptOf(request.agent, history, request.message)
       if (listener !== undefined) yield* listener.onThinking
       const answer = yield* Effect.provideContext(
-        ask({ agent: request.agent.name, message: request.message, prompt }, { ...options, onDelta: listener?.onDelta }),
+        ask({ agent: request.agent.name, message: request.message, prompt }, {
+          ...options,
+          onDelta: listener?.onDelta
+        }),
         services
       )
       yield* sessions.append({
@@ -119,8 +122,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 /** Runs turns with the program's language models, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<Turns, never, Sessions | Services | Replies> =>
-  Layer.effect(Turns, make(options))
+): Layer.Layer<Turns, never, Sessions | Services | Replies> => Layer.effect(Turns, make(options))
 
 const promptOf = (agent: Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
   { role: "system", content: agent.system },

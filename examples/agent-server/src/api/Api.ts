@@ -4,6 +4,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import { AgentsApi } from "./AgentsApi.ts"
 import { ChatApi } from "./ChatApi.ts"
 import { CircuitBreakersApi } from "./CircuitBreakersApi.ts"
+import { FallbackChainsApi } from "./FallbackChainsApi.ts"
 import { HealthApi } from "./HealthApi.ts"
 import { RateLimitsApi } from "./RateLimitsApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
@@ -16,6 +17,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(SessionsApi)
   .add(HealthApi)
   .add(CircuitBreakersApi)
+  .add(FallbackChainsApi)
   .add(RateLimitsApi)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })

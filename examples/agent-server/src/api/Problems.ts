@@ -59,6 +59,12 @@ export class RateLimitPolicyNotFound extends HttpApiError.Problem<RateLimitPolic
   members("rate_limit_policy_not_found")
 ) {}
 
+export class FallbackRouteNotFound extends HttpApiError.Problem<FallbackRouteNotFound>()(
+  "FallbackRouteNotFound",
+  kind("fallback_route_not_found"),
+  members("fallback_route_not_found")
+) {}
+
 export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),

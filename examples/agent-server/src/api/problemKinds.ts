@@ -52,6 +52,11 @@ export const problemKinds = {
     title: "No such policy",
     meaning: "There is no rate limit policy of this name."
   },
+  fallback_route_not_found: {
+    status: 404,
+    title: "No such route",
+    meaning: "There is no fallback chain of this name, or none of its routes is called that."
+  },
   not_simulated: {
     status: 404,
     title: "Providers are not simulated",

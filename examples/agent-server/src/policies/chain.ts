@@ -15,9 +15,7 @@ const { budget, haltFor, limited, maxWait } = values.chain
  */
 const cooldown: Schedule.Schedule<unknown, Failure.Info> = Retry.backoff({ ...limited, jitter: "none" }).pipe(
   Schedule.setInputType<Failure.Info>(),
-  Schedule.modifyDelay(({ duration, input }) =>
-    Effect.succeed(input.kind === "RateLimited" ? duration : Duration.zero)
-  )
+  Schedule.modifyDelay(({ duration, input }) => Effect.succeed(input.kind === "RateLimited" ? duration : Duration.zero))
 )
 
 /** The options of a chain that may spend so many dollars a day. */

@@ -51,9 +51,8 @@ export const guards: Layer.Layer<Guards> = Layer.mergeAll(
  * Goes around a call with all of its retries. The breaker is outermost: it counts calls that failed for good, and not each
  * attempt of a provider that has bad luck now and then.
  */
-export const atProvider =
-  (dependency: Dependency) =>
-  <A, E, R>(
-    self: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | CircuitBreaker.CircuitOpen | Bulkhead.BulkheadRejected, R | Breakers | Bulkheads> =>
-    self.pipe(Bulkheads.run(dependency), Breakers.protect(dependency))
+export const atProvider = (dependency: Dependency) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | CircuitBreaker.CircuitOpen | Bulkhead.BulkheadRejected, R | Breakers | Bulkheads> =>
+  self.pipe(Bulkheads.run(dependency), Breakers.protect(dependency))

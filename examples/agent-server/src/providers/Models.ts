@@ -2,8 +2,8 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as RequestId from "effect-resilience/http/RequestId"
-import * as Arr from "effect/Array"
 import * as LanguageModel from "effect/ai/LanguageModel"
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -47,7 +47,9 @@ const routeOf = ({ dependency, layer, model, route }: Target) => {
   )
 }
 
-const make = Effect.fnUntraced(function*(targets: ReadonlyArray<Target>, usdPerDay: number) {
+const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>, usdPerDay: number) {
+  // The environment may name one model twice; it is asked once.
+  const targets = Arr.dedupeWith(all, (one, other) => one.route === other.route)
   if (!Arr.isReadonlyArrayNonEmpty(targets)) return yield* new CannotStart({ lines: ["there is no language model"] })
   const chain = yield* FallbackChain.make("llm", Arr.map(targets, routeOf), policies.chainOptions(usdPerDay))
   return Models.of({ chain, preferred: targets[0].model })

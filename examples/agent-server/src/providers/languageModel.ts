@@ -3,9 +3,11 @@ import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import type { Real, Simulated } from "../config.ts"
 import type * as policies from "../policies.ts"
 import { Simulator } from "../sim/Simulator.ts"
+import * as AnthropicLanguageModel from "./AnthropicLanguageModel.ts"
 import * as OpenAiLanguageModel from "./OpenAiLanguageModel.ts"
 
 /** A model that can be asked: what its route is called, what its provider calls it, and whose policies it has. */
@@ -13,6 +15,8 @@ export interface Target {
   readonly route: string
   readonly model: string
   readonly dependency: policies.Dependency
+  /** Where it is, unless at its provider's own address. */
+  readonly at: string | undefined
   readonly layer: Layer.Layer<LanguageModel.LanguageModel, never, HttpClient.HttpClient>
 }
 
@@ -20,19 +24,39 @@ const openAi = (dependency: policies.Dependency, options: OpenAiLanguageModel.Op
   route: options.model,
   model: options.model,
   dependency,
+  at: options.baseUrl,
   layer: OpenAiLanguageModel.layer(options)
 })
 
+const haiku = "claude-haiku-4-5"
+
+/** The route of the model that there is by default has its plain name, which outlives its versions. */
+const anthropic = (
+  { model = haiku, ...options }: Omit<AnthropicLanguageModel.Options, "model"> & { readonly model?: string | undefined }
+): Target => ({
+  route: model === haiku ? "claude-haiku" : model,
+  model,
+  dependency: "llm-anthropic",
+  at: options.baseUrl,
+  layer: AnthropicLanguageModel.layer({ ...options, model })
+})
+
 /** The models of the environment, the first choice first. What there is no key for is left out. */
-export const real = ({ openAi: endpoint }: Real): ReadonlyArray<Target> => {
-  if (endpoint === undefined) return []
-  const { fallbackModel, ...primary } = endpoint
-  return [
-    openAi("llm-primary", primary),
-    ...(fallbackModel === undefined ? [] : [openAi("llm-secondary", { ...primary, model: fallbackModel })])
-  ]
+export const real = ({ anthropic: messages, openAi: completions }: Real): ReadonlyArray<Target> => {
+  const targets: Array<Target> = []
+  if (completions !== undefined) {
+    const { fallbackModel, ...primary } = completions
+    targets.push(openAi("llm-primary", primary))
+    if (fallbackModel !== undefined) targets.push(openAi("llm-secondary", { ...primary, model: fallbackModel }))
+  }
+  if (messages !== undefined) targets.push(anthropic(messages))
+  return targets
 }
 
 /** The simulated models, the first choice first. */
 export const simulated = ({ model }: Simulated): Effect.Effect<ReadonlyArray<Target>, never, Simulator> =>
-  Effect.map(Simulator, (simulator) => [openAi("llm-primary", { baseUrl: simulator.baseUrl("llm-primary"), model })])
+  Effect.map(Simulator, ({ baseUrl }) => [
+    openAi("llm-primary", { baseUrl: baseUrl("llm-primary"), model }),
+    openAi("llm-secondary", { baseUrl: baseUrl("llm-secondary"), model: "gpt-4o-mini" }),
+    anthropic({ baseUrl: baseUrl("llm-anthropic"), apiKey: Redacted.make("simulated") })
+  ])

@@ -1,5 +1,6 @@
 /** What a person sees when the server is up: where to go, and what to try. */
 import type { Provider } from "../config.ts"
+import { real } from "../providers/languageModel.ts"
 
 /** What the banner tells. */
 export interface Facts {
@@ -39,12 +40,10 @@ export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): stri
 
 /** The models, the first choice first. */
 const modelLines = (provider: Provider): ReadonlyArray<string> => {
-  if (provider._tag === "Simulated") return ["simulated; set OPENAI_BASE_URL or OPENAI_API_KEY for real ones"]
-  if (provider.openAi === undefined) return []
-  const { baseUrl, fallbackModel, model } = provider.openAi
-  return [model, ...(fallbackModel === undefined ? [] : [fallbackModel])].map((name) =>
-    `${name} at ${withoutCredentials(baseUrl)}`
-  )
+  if (provider._tag === "Simulated") {
+    return ["simulated; OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY has real ones asked"]
+  }
+  return real(provider).map(({ at, route }) => at === undefined ? route : `${route} at ${withoutCredentials(at)}`)
 }
 
 /** A URL may have a password in it. */
