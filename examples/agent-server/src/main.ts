@@ -14,11 +14,13 @@ import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
+import * as Replies from "./agents/replies.ts"
 import * as Turns from "./agents/Turns.ts"
 import { Api } from "./api/Api.ts"
 import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
 import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
 import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
+import * as FallbackChainsHandlers from "./api/handlers/FallbackChainsHandlers.ts"
 import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
@@ -35,7 +37,7 @@ import * as Logging from "./logging.ts"
 import * as IndexPage from "./pages/IndexPage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
-import * as LanguageModel from "./providers/languageModel.ts"
+import * as Models from "./providers/Models.ts"
 import * as Database from "./sessions/database.ts"
 import * as Requests from "./sessions/Requests.ts"
 import * as Sessions from "./sessions/Sessions.ts"
@@ -47,7 +49,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Config.Settings
   const adminKey = AdminKey.orMade(settings.adminKey)
 
-  const model = LanguageModel.layer(settings.provider)
+  const models = Models.layer(settings.provider, settings)
 
   const database = Database.layer(settings.dataDir)
 
@@ -57,7 +59,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const limiter = Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
 
-  const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model })
+  const turns = Turns.layer(settings)
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
@@ -66,6 +68,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       SessionsHandlers.layer,
       HealthHandlers.layer,
       CircuitBreakersHandlers.layer,
+      FallbackChainsHandlers.layer,
       RateLimitsHandlers.layer(settings.providerLimits),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       SimHandlers.layer
@@ -103,11 +106,12 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
     Layer.provide(turns),
     Layer.provide(policies.guards),
+    Layer.provide(Replies.Replies.layer),
     Layer.provide(Spending.layer(settings.providerLimits)),
     Layer.provide(limiter),
     Layer.provide([letters, sessions]),
     Layer.provide(database),
-    Layer.provide(model),
+    Layer.provide(models),
     Layer.provide(Logging.layer({ format: settings.logFormat, level: settings.logLevel }))
   )
 }))

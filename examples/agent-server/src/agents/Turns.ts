@@ -6,8 +6,6 @@
  * letter before its client hears of it, and can be completed later, once.
  */
 import type * as Deadline from "effect-resilience/Deadline"
-import * as Failure from "effect-resilience/Failure"
-import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -18,16 +16,16 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { isApology } from "../letters/apology.ts"
-import { apologised, attemptsIn } from "../letters/attempts.ts"
+import * as Attempts from "../letters/attempts.ts"
 import { DeadTurn, isWorthKeeping } from "../letters/DeadTurn.ts"
 import { type FailedTurn, FailedTurns, keep } from "../letters/FailedTurns.ts"
-import type { Spending } from "../limits/Spending.ts"
 import * as policies from "../policies.ts"
 import { type Hold, type NameInUse, type NameReused, Requests, type TurnIds } from "../sessions/Requests.ts"
 import { type Message, type Served, type SessionMissing, Sessions, StorageError } from "../sessions/Sessions.ts"
 import * as Agents from "./Agents.ts"
-import { type Answer, ask, askBitByBit, type AskError } from "./ask.ts"
-import { costUsd } from "./prices.ts"
+import { type Answer, ask, type AskError } from "./ask.ts"
+import { askModels, type ModelAnswer, type ModelsError, type Services } from "./askModels.ts"
+import type { Replies } from "./replies.ts"
 import * as TurnOrder from "./TurnOrder.ts"
 
 /** What a client asks for: something to say to an agent, and the session to go on with if there is one. */
@@ -94,23 +92,8 @@ class AgentGone extends Data.TaggedError("AgentGone")<{ readonly agent: string }
   override readonly message = `There is no agent ${JSON.stringify(this.agent)} any more`
 }
 
-/** Again there was no more than an apology. */
-class StillApologising extends Data.TaggedError("StillApologising") {
-  override readonly message = "No model answered, there was an apology again";
-
-  [Failure.symbol](): Failure.Info {
-    return { kind: "Overloaded", scope: "dependency", code: "StillApologising", message: this.message }
-  }
-}
-
 /** Why a turn could not be completed. */
-export type CompleteError =
-  | AskError
-  | Deadline.DeadlineExceeded
-  | SessionMissing
-  | StorageError
-  | AgentGone
-  | StillApologising
+export type CompleteError = ModelsError | Deadline.DeadlineExceeded | SessionMissing | StorageError | AgentGone
 
 /** Runs the turns of all sessions. */
 export class Turns extends Context.Service<Turns, {
@@ -127,10 +110,9 @@ export class Turns extends Context.Service<Turns, {
 export const complete = (failed: FailedTurn): Effect.Effect<void, CompleteError, Turns> =>
   Turns.use((turns) => turns.complete(failed))
 
-/** How turns are run: for how long at most, and what the model is called that they ask. */
+/** How turns are run: for how long at most. */
 export interface Options {
   readonly maxRun: Duration.Duration
-  readonly model: string
 }
 
 /** A turn, and what is known of it while it runs. */
@@ -147,28 +129,19 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const sessions = yield* Sessions
   const requests = yield* Requests
   const letters = yield* FailedTurns
-  const model = yield* LanguageModel.LanguageModel
-  const guards = yield* Effect.context<policies.Guards | Spending>()
+  const services = yield* Effect.context<Services | Replies>()
   const order = TurnOrder.make({ waiting: policies.waitingTurns })
 
-  const answerTo = (prompt: Prompt.RawInput, listener: TurnListener | undefined) => {
-    const asking = listener === undefined
-      ? ask(model, prompt, options)
-      : askBitByBit(model, prompt, { ...options, onDelta: listener.onDelta })
-    return Effect.map(
-      Effect.provideContext(asking, guards),
-      (answer) => ({ answer, served: servedBy(answer, options) })
-    )
-  }
-
   /** Stores the turn, with all that has to be true from then on, or nothing. */
-  const store = (work: Work, answer: Answer, served: Served): Effect.Effect<TurnReply, TurnError> =>
+  const store = (work: Work, answer: Answer): Effect.Effect<TurnReply, TurnError> =>
     sessions.atomically(Effect.gen(function*() {
       const { hold, request, turn } = work
-      yield* sessions.append({ ...spoken(work), replied: answer.text, served })
-      const letterId = isApology(served) ? yield* keep(letters, failedTurn(work), apologised()) : undefined
+      yield* sessions.append({ ...spoken(work), replied: answer.text, served: answer.served })
+      const letterId = answer.exhausted === undefined
+        ? undefined
+        : yield* keep(letters, failedTurn(work), Attempts.ofError(answer.exhausted))
       const reply: TurnReply = {
-        ...toReply(request.agent, turn.sessionId, answer, served, options.model),
+        ...toReply(request.agent, turn.sessionId, answer),
         ...(letterId === undefined ? {} : { letterId })
       }
       if (hold === undefined) return reply
@@ -192,8 +165,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
       work.after = next
       const prompt = promptOf(request.agent, messages, request.message)
       if (listener !== undefined) yield* listener.onThinking
-      const { answer, served } = yield* answerTo(prompt, listener)
-      return yield* store(work, answer, served)
+      const asking = ask({ agent: request.agent.name, message: request.message, prompt }, {
+        ...options,
+        onDelta: listener?.onDelta
+      })
+      return yield* store(work, yield* Effect.provideContext(asking, services))
     }).pipe(
       order.inTurn(work.turn.sessionId),
       policies.wholeTurn(options.maxRun)
@@ -206,7 +182,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         if (work.hold !== undefined) yield* requests.letGo(work.hold, undefined)
         return yield* Effect.failCause(cause)
       }
-      const letterId = yield* keep(letters, failedTurn(work), { cause, ...attemptsIn(cause) })
+      const letterId = yield* keep(letters, failedTurn(work), Attempts.ofCause(cause))
       if (work.hold !== undefined) yield* requests.letGo(work.hold, letterId)
       return yield* new DeadTurn({ letterId, sessionId: work.turn.sessionId, cause })
     })
@@ -239,8 +215,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const { messages } = failed.first
       ? nothingSaid
       : yield* sessions.recent(failed.session_id, policies.history.messages, failed.after)
-    const { answer, served } = yield* answerTo(promptOf(agent, messages, failed.message), undefined)
-    if (isApology(served)) return yield* new StillApologising()
+    const answer = yield* Effect.provideContext(
+      askModels(promptOf(agent, messages, failed.message), options),
+      services
+    )
     yield* sessions.atomically(Effect.gen(function*() {
       const before = yield* sessions.servedIn(failed.turn)
       if (before !== undefined && !isApology(before)) return
@@ -251,10 +229,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
         first: failed.first,
         said: failed.message,
         replied: answer.text,
-        served
+        served: answer.served
       }
       yield* before === undefined ? sessions.append(turn) : sessions.replaceReply(turn)
-      const reply = toReply(agent, failed.session_id, answer, served, options.model)
+      const reply = toReply(agent, failed.session_id, answer)
       yield* requests.answerTurn(failed.turn, JSON.stringify(reply))
     }))
   })
@@ -302,14 +280,11 @@ const failedTurn = ({ after, askedAt, request, turn }: Work): FailedTurn => ({
   asked_at: askedAt
 })
 
-/** Runs turns with the program's language model, and keeps them in its sessions. */
+/** Runs turns with the program's language models, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<
-  Turns,
-  never,
-  Sessions | Requests | FailedTurns | LanguageModel.LanguageModel | policies.Guards | Spending
-> => Layer.effect(Turns, make(options))
+): Layer.Layer<Turns, never, Sessions | Requests | FailedTurns | Services | Replies> =>
+  Layer.effect(Turns, make(options))
 
 const promptOf = (agent: Agents.Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
   { role: "system", content: agent.system },
@@ -325,31 +300,15 @@ const within = (characters: number, history: ReadonlyArray<Message>): ReadonlyAr
   return start === -1 ? [] : history.slice(start)
 }
 
-const servedBy = (answer: Answer, options: Options): Served => ({
-  route: options.model,
-  degraded: false,
-  attempts: answer.attempts
+const toReply = (agent: Agents.Agent, sessionId: string, answer: ModelAnswer): TurnReply => ({
+  sessionId,
+  agent: agent.name,
+  text: answer.text,
+  model: answer.model,
+  usage: {
+    promptTokens: answer.promptTokens,
+    completionTokens: answer.completionTokens,
+    costUsd: answer.costUsd
+  },
+  served: answer.served
 })
-
-const toReply = (
-  agent: Agents.Agent,
-  sessionId: string,
-  answer: Answer,
-  served: Served,
-  configuredModel: string
-): TurnReply => {
-  const model = answer.model ?? configuredModel
-  const { completionTokens, promptTokens } = answer
-  return {
-    sessionId,
-    agent: agent.name,
-    text: answer.text,
-    model,
-    usage: {
-      promptTokens,
-      completionTokens,
-      costUsd: costUsd(model, { prompt: promptTokens, completion: completionTokens })
-    },
-    served
-  }
-}

@@ -4,6 +4,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { AgentsApi } from "./AgentsApi.ts"
 import { ChatApi } from "./ChatApi.ts"
+import { FallbackChainsApi } from "./FallbackChainsApi.ts"
 import { HealthApi } from "./HealthApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
 import { SimApi } from "./SimApi.ts"
@@ -15,6 +16,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(SessionsApi)
   .add(HealthApi)
   .add(AdminApi.CircuitBreakers)
+  .add(FallbackChainsApi)
   .add(AdminApi.RateLimits)
   .add(AdminApi.DeadLetters)
   .add(SimApi)

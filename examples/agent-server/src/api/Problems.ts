@@ -45,6 +45,12 @@ export class SessionNotFound extends HttpApiError.Problem<SessionNotFound>()(
   members("session_not_found")
 ) {}
 
+export class FallbackRouteNotFound extends HttpApiError.Problem<FallbackRouteNotFound>()(
+  "FallbackRouteNotFound",
+  kind("fallback_route_not_found"),
+  members("fallback_route_not_found")
+) {}
+
 export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),

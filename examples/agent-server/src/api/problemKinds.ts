@@ -57,6 +57,11 @@ export const problemKinds = {
     title: "No such letter",
     meaning: "There is no dead letter of this id: it never was, or it was evicted."
   },
+  fallback_route_not_found: {
+    status: 404,
+    title: "No such route",
+    meaning: "There is no fallback chain of this name, or none of its routes is called that."
+  },
   not_simulated: {
     status: 404,
     title: "Providers are not simulated",

@@ -1,5 +1,6 @@
 /** What a person sees when the server is up: where to go, and what to try. */
 import type { Provider } from "../config.ts"
+import { real } from "../providers/languageModel.ts"
 
 /** What the banner tells. */
 export interface Facts {
@@ -17,9 +18,7 @@ export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): stri
     "",
     `agent-server is up at ${origin}`,
     "",
-    provider._tag === "Simulated"
-      ? "  model      simulated; set OPENAI_BASE_URL or OPENAI_API_KEY for a real one"
-      : `  model      ${provider.model} at ${withoutCredentials(provider.baseUrl)}`,
+    ...modelLines(provider).map((line, index) => `  ${index === 0 ? "models " : "       "}    ${line}`),
     `  sessions   ${dataDir}`,
     `  docs       ${origin}/docs`,
     `  health     ${origin}/health/live`,
@@ -37,6 +36,14 @@ export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): stri
   }
   if (madeAdminKey !== undefined) lines.push("", `  The admin key of this run is ${madeAdminKey} (ADMIN_KEY sets one)`)
   return [...lines, ""].join("\n")
+}
+
+/** The models, the first choice first. */
+const modelLines = (provider: Provider): ReadonlyArray<string> => {
+  if (provider._tag === "Simulated") {
+    return ["simulated; OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY has real ones asked"]
+  }
+  return real(provider).map(({ at, route }) => at === undefined ? route : `${route} at ${withoutCredentials(at)}`)
 }
 
 /** A URL may have a password in it. */

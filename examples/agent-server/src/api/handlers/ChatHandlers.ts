@@ -77,6 +77,12 @@ const acceptsEvents = (accept: string | undefined): boolean =>
     /^\s*text\/event-stream\s*(;|$)/.test(range) && !/;\s*q=0(\.0+)?\s*(;|$)/.test(range)
   )
 
+/** A stream's headers are gone before this is known: there it is in the `done` event only. */
+const sayWhoServed = (route: string) =>
+  HttpEffect.appendPreResponseHandler((_, response) =>
+    Effect.succeed(HttpServerResponse.setHeaders(response, { "x-degraded": "true", "x-served-by": route }))
+  )
+
 /** Each event must be seen when it happens: nothing between us and the client may keep or gather them. */
 const eventStreamHeaders = { "cache-control": "no-store", "x-accel-buffering": "no" }
 
@@ -87,10 +93,12 @@ const failingWithProblem = <A>(self: Effect.Effect<A, TurnFailure>) =>
   )
 
 /** The reply's body, its letter in the header too. */
-const told = (reply: TurnReply) => {
+const told = Effect.fnUntraced(function*(reply: TurnReply) {
   const body = toChatReply(reply)
-  return Effect.as(withLetter(body), body)
-}
+  if (reply.served.degraded) yield* sayWhoServed(reply.served.route)
+  yield* withLetter(body)
+  return body
+})
 
 const withLetter = (body: object) =>
   Predicate.hasProperty(body, "letter_id") && typeof body.letter_id === "string"

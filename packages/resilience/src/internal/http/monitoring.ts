@@ -137,22 +137,25 @@ export const layer = <ApiId extends string, Group extends Like<typeof Monitoring
   return Layer.unwrap(Effect.map(
     Effect.all([HealthProbes.HealthProbes, SessionMetrics.SessionMetrics]),
     ([probes, sessions]) =>
-      serve<typeof Monitoring>()(api, (api) =>
-        HttpApiBuilder.group(api, "monitoring", (handlers) =>
-          handlers.handleAll({
-            health: () => Effect.map(probes.report, toHealth),
-            services: ({ request }) =>
-              Effect.zipWith(probes.report, details(request), (report, details) => ({
-                services: servicesOf(report).map(toService(details))
-              })),
-            metrics: () => Effect.map(sessions.report, toMetrics),
-            status: () =>
-              Effect.zipWith(probes.report, sessions.report, (report, metrics) => ({
-                health: toHealth(report),
-                metrics: toMetrics(metrics)
-              })),
-            reset: ({ params }) => reset(probes, params.service_id)
-          })))
+      serve<typeof Monitoring>()(
+        api,
+        (api) =>
+          HttpApiBuilder.group(api, "monitoring", (handlers) =>
+            handlers.handleAll({
+              health: () => Effect.map(probes.report, toHealth),
+              services: ({ request }) =>
+                Effect.zipWith(probes.report, details(request), (report, details) => ({
+                  services: servicesOf(report).map(toService(details))
+                })),
+              metrics: () => Effect.map(sessions.report, toMetrics),
+              status: () =>
+                Effect.zipWith(probes.report, sessions.report, (report, metrics) => ({
+                  health: toHealth(report),
+                  metrics: toMetrics(metrics)
+                })),
+              reset: ({ params }) => reset(probes, params.service_id)
+            }))
+      )
   ))
 }
 
