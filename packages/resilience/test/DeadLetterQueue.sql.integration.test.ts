@@ -49,8 +49,12 @@ const serverScope = Scope.makeUnsafe()
 const startedServer = Effect.runSync(Effect.cached(Layer.buildWithScope(PostgresServer.layer, serverScope)))
 afterAll(() => Effect.runPromise(Scope.close(serverScope, Exit.void)))
 
-const postgresClient = Layer.unwrap(Effect.map(startedServer, (services) =>
-  PgClient.layer({ url: Redacted.make(Context.get(services, PostgresServer.PostgresServer).url) })))
+const postgresClient = Layer.unwrap(
+  Effect.map(
+    startedServer,
+    (services) => PgClient.layer({ url: Redacted.make(Context.get(services, PostgresServer.PostgresServer).url) })
+  )
+)
 
 DeadLetterStoreSuite.deadLetterStoreSuite(
   "letters in PostgreSQL",

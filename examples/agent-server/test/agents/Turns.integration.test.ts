@@ -38,7 +38,9 @@ const models = Layer.effect(
     const route = { languageModel, model: "gpt-4o", dependency: "llm-primary" } as const
     const chain = yield* FallbackChain.make(
       "llm",
-      [FallbackChain.route("gpt-4o", Layer.succeed(ModelRoute, route), { when: () => Effect.sync(() => !noModel.down) })],
+      [FallbackChain.route("gpt-4o", Layer.succeed(ModelRoute, route), {
+        when: () => Effect.sync(() => !noModel.down)
+      })],
       policies.chainOptions(10)
     )
     return Models.of({ chain, preferred: "gpt-4o" })
