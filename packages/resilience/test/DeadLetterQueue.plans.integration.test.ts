@@ -20,14 +20,18 @@ const fill = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const queue = yield* orders()
   yield* offerMany(queue, 1)
-  // Its crashes are nobody's concern here.
+  // Written without its indexes, which are then made anew as the migration made them; its crashes are nobody's concern.
   yield* sql`ALTER TABLE dead_letter_letters SET UNLOGGED`
+  const indexes = yield* sql<{ readonly indexname: string; readonly indexdef: string }>`SELECT indexname, indexdef
+    FROM pg_indexes WHERE tablename = 'dead_letter_letters' AND indexname NOT LIKE '%_pkey'`
+  yield* Effect.forEach(indexes, ({ indexname }) => sql`DROP INDEX ${sql(indexname)}`)
   yield* sql`INSERT INTO dead_letter_letters
     SELECT queue, id || '-' || n, seq + n, version, CASE WHEN n % 10 = 0 THEN 'Dead' ELSE 'Archived' END,
       CASE WHEN n % 3 = 0 THEN 'Transient' ELSE 'Permanent' END, 'fingerprint-' || (n % 1000),
       failed_at - CAST(n AS BIGINT) * 31536, CASE WHEN n % 20 = 0 THEN 'key-' || n END,
       CASE WHEN n % 10 = 0 THEN meta ELSE '' END, CASE WHEN n % 10 = 0 THEN body ELSE '' END
     FROM dead_letter_letters, generate_series(1, 1000000) AS n`
+  yield* Effect.forEach(indexes, ({ indexdef }) => sql.unsafe(indexdef))
   yield* sql`UPDATE dead_letter_queues SET last = 1000001`
   yield* sql`VACUUM ANALYZE dead_letter_letters`
   return queue
