@@ -54,6 +54,6 @@ export { Monitoring, type Options, ServiceNotFound } from "../internal/http/moni
  * @since 0.1.0
  */
 export const layer: <ApiId extends string, Group extends Like<typeof Internal.Monitoring>>(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, "monitoring", Group>,
   options?: Internal.Options
 ) => Served<ApiId, Group, HealthProbes | SessionMetrics> = Internal.layer

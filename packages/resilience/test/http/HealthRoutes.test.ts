@@ -8,7 +8,11 @@ import * as TestClock from "effect/testing/TestClock"
 
 const health = HealthProbes.layer([
   HealthProbes.check({ name: "database", probe: Effect.fail("password hunter2 refused"), critical: true }),
-  HealthProbes.check({ name: "cache", url: "redis://app:hunter2@cache.internal:6379/0", probe: Effect.succeed({ version: "8.0" }) })
+  HealthProbes.check({
+    name: "cache",
+    url: "redis://app:hunter2@cache.internal:6379/0",
+    probe: Effect.succeed({ version: "8.0" })
+  })
 ])
 
 /** Asks the routes, while the program's clock stands still. */

@@ -130,29 +130,32 @@ export interface Options {
 }
 
 export const layer = <ApiId extends string, Group extends Like<typeof Monitoring>>(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, "monitoring", Group>,
   options: Options = {}
 ): Served<ApiId, Group, HealthProbes.HealthProbes | SessionMetrics.SessionMetrics> => {
   const details = options.details ?? (() => Effect.succeed(false))
   return Layer.unwrap(Effect.map(
     Effect.all([HealthProbes.HealthProbes, SessionMetrics.SessionMetrics]),
     ([probes, sessions]) =>
-      serve<typeof Monitoring>()(api, (api) =>
-        HttpApiBuilder.group(api, "monitoring", (handlers) =>
-          handlers.handleAll({
-            health: () => Effect.map(probes.report, toHealth),
-            services: ({ request }) =>
-              Effect.zipWith(probes.report, details(request), (report, details) => ({
-                services: servicesOf(report).map(toService(details))
-              })),
-            metrics: () => Effect.map(sessions.report, toMetrics),
-            status: () =>
-              Effect.zipWith(probes.report, sessions.report, (report, metrics) => ({
-                health: toHealth(report),
-                metrics: toMetrics(metrics)
-              })),
-            reset: ({ params }) => reset(probes, params.service_id)
-          })))
+      serve<typeof Monitoring>()(
+        api,
+        (api) =>
+          HttpApiBuilder.group(api, "monitoring", (handlers) =>
+            handlers.handleAll({
+              health: () => Effect.map(probes.report, toHealth),
+              services: ({ request }) =>
+                Effect.zipWith(probes.report, details(request), (report, details) => ({
+                  services: servicesOf(report).map(toService(details))
+                })),
+              metrics: () => Effect.map(sessions.report, toMetrics),
+              status: () =>
+                Effect.zipWith(probes.report, sessions.report, (report, metrics) => ({
+                  health: toHealth(report),
+                  metrics: toMetrics(metrics)
+                })),
+              reset: ({ params }) => reset(probes, params.service_id)
+            }))
+      )
   ))
 }
 
