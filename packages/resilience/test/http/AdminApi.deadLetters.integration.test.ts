@@ -28,7 +28,7 @@ class Api extends HttpApi.make("somebody-elses").add(AdminApi.DeadLetters) {}
 
 type Mail = typeof MailBody.Type
 
-type Send = (mail: Mail) => Effect.Effect<unknown, Error>
+type Send = (mail: Mail) => Effect.Effect<unknown, string>
 
 /** A server whose letters go to `send` when they are redriven. */
 const server = (
@@ -201,7 +201,7 @@ describe("POST /admin/dlq/redrive", () => {
       assert.strictEqual(json.letters[2].failure.message, "still full")
       assert.deepInclude(json, { dry_run: false, selection: null, done: 3, total: 3 })
       assert.deepInclude(json.counts, { redriven: 1, failed: 1, skipped: 1 })
-    }).pipe(Effect.provide(server(({ to }) => to === "1" ? Effect.fail(new Error("still full")) : Effect.void))))
+    }).pipe(Effect.provide(server(({ to }) => to === "1" ? Effect.fail("still full") : Effect.void))))
 
   it.live("looks what it would do, and its selection stays what it was", () =>
     Effect.gen(function*() {
@@ -288,6 +288,30 @@ describe("POST /admin/dlq/redrive", () => {
         assert.deepStrictEqual(sent, ["0"])
         const { json } = yield* post("/admin/dlq/redrive", { selection: start.selection })
         assert.deepStrictEqual(json.letters.map(({ id }: { readonly id: string }) => id), ids.slice(1))
+        assert.deepStrictEqual(sent, ["0", "1", "2"])
+      }).pipe(Effect.provide(server(send)))
+    }))
+
+  it.live("ends when a client goes away that waits for the end, and the same request goes on", () =>
+    Effect.gen(function*() {
+      const stuck = yield* Deferred.make<void>()
+      const sent: Array<string> = []
+      let hang = true
+      const send: Send = ({ to }) =>
+        to === "1" && hang
+          ? Effect.andThen(Deferred.succeed(stuck, undefined), Effect.never)
+          : Effect.sync(() => sent.push(to))
+      yield* Effect.gen(function*() {
+        const ids = yield* offerMany(3)
+        // Interrupted, the client closes its connection.
+        yield* Effect.raceFirst(post("/admin/dlq/redrive", { filter: {} }), Deferred.await(stuck))
+        const open = Effect.map(ask(`/admin/dlq/${ids[1]}`), ({ json }) => json)
+        yield* Effect.repeat(Effect.andThen(Effect.sleep("10 millis"), open), {
+          until: ({ attempts, state }) => state === "Dead" && attempts.interrupted === 1
+        })
+        hang = false
+        const { json } = yield* post("/admin/dlq/redrive", { filter: {} })
+        assert.strictEqual(json.counts.redriven, 2)
         assert.deepStrictEqual(sent, ["0", "1", "2"])
       }).pipe(Effect.provide(server(send)))
     }))
