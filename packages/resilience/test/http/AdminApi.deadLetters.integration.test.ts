@@ -387,6 +387,55 @@ describe("GET /admin/dlq/report and /export", () => {
     }).pipe(Effect.scoped, Effect.provide(server())))
 })
 
+describe("a store with something wrong in it", () => {
+  it.live("DL-9 shows a corrupt record among the others, and the bytes that cannot be read", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* offerMany(2)
+      const store = yield* DeadLetterQueue.DeadLetterStore
+      for (const [id, change] of [[a, { meta: "{\"state\":" }], [b, { body: "\u0001 no JSON" }]] as const) {
+        const row = (yield* store.get("mails", id!))!
+        yield* store.replace({ ...row, ...change }, row.version)
+      }
+      const { json } = yield* ask("/admin/dlq?order=oldest")
+      assert.deepStrictEqual(json.letters.map(({ reason, state }: Record<string, any>) => [state, reason?.["tag"]]), [
+        ["Quarantined", "CorruptRecord"],
+        ["Dead", undefined]
+      ])
+      assert.strictEqual((yield* ask(`/admin/dlq/${a}`)).status, 200)
+      const unreadable = (yield* ask(`/admin/dlq/${b}`)).json
+      assert.deepInclude(unreadable, { payload: null, raw: "\u0001 no JSON" })
+      assert.strictEqual(unreadable.unreadable.reason, "Undecodable")
+      assert.strictEqual((yield* ask("/admin/dlq/report")).json.total, 2)
+      const { counts } = (yield* post("/admin/dlq/redrive", { ids: [a, b] })).json
+      assert.deepInclude(counts, { redriven: 0, quarantined: 2 })
+    }).pipe(Effect.provide(server(() => Effect.die("not to be called")))))
+
+  it.live("cuts an export that breaks off, instead of ending it as if it were whole", () => {
+    let letters = 0
+    const breaking = Layer.effect(
+      DeadLetterQueue.DeadLetterStore,
+      Effect.map(DeadLetterQueue.DeadLetterStore, (store) =>
+        DeadLetterQueue.DeadLetterStore.of({
+          ...store,
+          get: (queue, id) =>
+            ++letters > 2
+              ? Effect.fail(new DeadLetterQueue.DeadLetterStoreError({ operation: "get", cause: "the disk is gone" }))
+              : store.get(queue, id)
+        }))
+    ).pipe(Layer.provide(DeadLetterQueue.layerStoreMemory))
+    return Effect.gen(function*() {
+      yield* offerMany(5)
+      const url = yield* origin
+      const read = Effect.promise(() =>
+        fetch(`${url}/admin/dlq/export`, { headers: { "x-api-key": adminKey } })
+          .then((reply) => reply.text())
+          .then(() => "whole", () => "cut")
+      )
+      assert.strictEqual(yield* read, "cut")
+    }).pipe(Effect.provide(server(undefined, breaking)))
+  })
+})
+
 describe("a store that is down", () => {
   const down = Layer.effect(
     DeadLetterQueue.DeadLetterStore,
