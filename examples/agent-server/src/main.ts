@@ -4,7 +4,7 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as AdminApi from "effect-resilience/http/AdminApi"
-import * as OperatorsKey from "effect-resilience/http/AdminKey"
+import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
@@ -74,7 +74,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       SimHandlers.layer
     ]),
     Layer.provide([
-      OperatorsKey.layer(adminKey.key),
+      OperatorKey.layer(adminKey.key),
       RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),

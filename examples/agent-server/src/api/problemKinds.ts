@@ -62,6 +62,11 @@ export const problemKinds = {
     title: "No such route",
     meaning: "There is no fallback chain of this name, or none of its routes is called that."
   },
+  service_not_found: {
+    status: 404,
+    title: "No such service",
+    meaning: "There is no health check of this name; the message says which there are."
+  },
   not_simulated: {
     status: 404,
     title: "Providers are not simulated",
