@@ -102,7 +102,7 @@ describe("while the provider fails", () => {
 
   it.live("a stream that goes on for too long is cut, with a problem that says so", () =>
     Effect.gen(function*() {
-      const server = yield* startFresh({ LOG_LEVEL: "error", MAX_RUN_SECONDS: "1.5" })
+      const server = yield* startFresh({ LOG_LEVEL: "error", MAX_RUN_SECONDS: "3" })
       yield* setFaults(server, { chunk_ms: 400 })
       const all = events(yield* chat(server, { message: "slowly", stream: true }))
       expect(all.filter(({ event }) => event === "delta").length).toBeGreaterThan(0)
