@@ -149,7 +149,7 @@ describe("a provider", () => {
       const server = yield* startFresh({ LOG_LEVEL: "error", PROVIDER_REQUESTS_PER_MINUTE: "2", MAX_RUN_SECONDS: "20" })
       const servedBy = (stream: boolean) =>
         Effect.map(chat(server, { message: "hi", stream }), (reply) =>
-          (stream ? events(reply).at(-1)?.data : json(reply)).served.route)
+          stream ? events(reply).at(-1)?.data.served.route : json(reply).served.route)
       const routes = yield* Effect.forEach([false, true, false, true, false, true, false], servedBy)
       // Two of each, and then what was replied before.
       expect(routes).toEqual([
