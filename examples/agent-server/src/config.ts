@@ -21,6 +21,7 @@ import { fileURLToPath } from "node:url"
 import { providerDefaults, type ProviderLimits, tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
+import * as Speech from "./voice/settings.ts"
 
 /** Where the language model is: at a real endpoint, or simulated by this process. */
 export type Provider =
@@ -48,9 +49,14 @@ export class Settings extends Context.Service<Settings, {
   readonly apiKeys: ReadonlyArray<ApiKey.Key>
   readonly trustedProxies: ReadonlyArray<string>
   readonly providerLimits: ProviderLimits
+  readonly speech: Speech.Speech
+  readonly maxAudioBytes: number
+  /** Where measured turns are kept; below `dataDir` where it is relative. */
+  readonly metricsPath: string
 }>()("agent-server/config/Settings") {}
 
-interface Variable<A> {
+/** How a variable is read, and what is said of a bad one. */
+export interface Variable<A> {
   /** What the variable must be, for people: "a port from 0 to 65535". */
   readonly expected: string
   readonly schema: Schema.ConstraintDecoder<A>
@@ -141,6 +147,9 @@ const reader =
       return fallback
     })
 
+/** Reads the variables of the environment. */
+export type Reader = ReturnType<typeof reader>
+
 const besideTheExample = fileURLToPath(new URL("../data", import.meta.url))
 
 const load = Effect.gen(function*() {
@@ -164,8 +173,16 @@ const load = Effect.gen(function*() {
     trustedProxies: read("TRUSTED_PROXIES", text, ""),
     requestsPerMinute: read("PROVIDER_REQUESTS_PER_MINUTE", positive, undefined),
     tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
-    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined)
+    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined),
+    maxAudioBytes: read("MAX_AUDIO_BYTES", integer(1, 100_000_000), 10_000_000),
+    metricsPath: read("METRICS_SAVE_PATH", text, "logs/metrics.jsonl")
   })
+  const speech: Speech.Speech = {
+    stt: yield* Speech.pair("STT", "whisper-1", read, { url: httpUrl, secret, text }, complaints),
+    tts: yield* Speech.pair("TTS", "tts-1", read, { url: httpUrl, secret, text }, complaints),
+    voice: yield* read("TTS_VOICE", text, "alloy"),
+    seed: values.simSeed
+  }
   const keys = apiKeys(values.apiKeys, complaints)
   const proxies = trustedProxies(values.trustedProxies, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
@@ -177,6 +194,7 @@ const load = Effect.gen(function*() {
   const defaults = providerDefaults[provider._tag]
   return {
     ...rest,
+    speech,
     provider,
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,

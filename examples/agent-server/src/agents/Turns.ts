@@ -5,6 +5,7 @@
  * fails, or whose client goes away, leaves nothing behind.
  */
 import type * as Deadline from "effect-resilience/Deadline"
+import { SessionMetrics } from "effect-resilience/SessionMetrics"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Context from "effect/Context"
@@ -13,6 +14,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Spending } from "../limits/Spending.ts"
+import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import * as policies from "../policies.ts"
 import { type Message, type Served, type SessionMissing, Sessions, type StorageError } from "../sessions/Sessions.ts"
 import type { Agent } from "./Agents.ts"
@@ -25,6 +27,8 @@ export interface TurnRequest {
   readonly agent: Agent
   readonly message: string
   readonly sessionId: string | undefined
+  /** The id of the session that begins, where it was given away before. */
+  readonly newSessionId?: string | undefined
 }
 
 /** A turn that is over and stored. */
@@ -48,7 +52,7 @@ interface TurnListener {
 }
 
 /** The session belongs to another agent. */
-class WrongAgent extends Data.TaggedError("WrongAgent")<{
+export class WrongAgent extends Data.TaggedError("WrongAgent")<{
   readonly sessionId: string
   readonly agent: string
 }> {}
@@ -77,6 +81,7 @@ export interface Options {
 const make = Effect.fnUntraced(function*(options: Options) {
   const sessions = yield* Sessions
   const model = yield* LanguageModel.LanguageModel
+  const metrics = yield* SessionMetrics
   const guards = yield* Effect.context<policies.Guards | Spending>()
   const order = TurnOrder.make({ waiting: policies.waitingTurns })
 
@@ -89,7 +94,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
       const asking = listener === undefined
         ? ask(model, prompt, options)
         : askBitByBit(model, prompt, { ...options, onDelta: listener.onDelta })
-      const answer = yield* Effect.provideContext(asking, guards)
+      const answer = yield* Effect.provideContext(asking, guards).pipe(TurnMeasures.stage("llm"))
+      yield* TurnMeasures.tell((session) => session.count("llm", answer.completionTokens))
       const served: Served = { route: options.model, degraded: false, attempts: answer.attempts }
       yield* sessions.append({
         sessionId,
@@ -103,13 +109,14 @@ const make = Effect.fnUntraced(function*(options: Options) {
     }).pipe(
       order.inTurn(sessionId),
       policies.wholeTurn(options.maxRun),
+      TurnMeasures.measured(metrics, sessionId),
       Effect.annotateLogs("agent", request.agent.name)
     )
 
   return Turns.of({
     begin: Effect.fnUntraced(function*(request) {
       if (request.sessionId === undefined) {
-        const sessionId = yield* sessions.newId
+        const sessionId = request.newSessionId ?? (yield* sessions.newId)
         return (listener) => run(request, sessionId, listener)
       }
       const { sessionId } = request
@@ -123,7 +130,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 /** Runs turns with the program's language model, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<Turns, never, Sessions | LanguageModel.LanguageModel | policies.Guards | Spending> =>
+): Layer.Layer<Turns, never, Sessions | SessionMetrics | LanguageModel.LanguageModel | policies.Guards | Spending> =>
   Layer.effect(Turns, make(options))
 
 const promptOf = (agent: Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
