@@ -21,6 +21,7 @@ import { fileURLToPath } from "node:url"
 import { type AllLimits, limitsOf, tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
+import * as Speech from "./voice/settings.ts"
 
 /** Language models that this process simulates. */
 export interface Simulated {
@@ -68,9 +69,14 @@ export class Settings extends Context.Service<Settings, {
   readonly providerLimits: AllLimits
   /** What all models together may cost in a day. */
   readonly usdPerDay: number
+  readonly speech: Speech.Speech
+  readonly maxAudioBytes: number
+  /** Where measured turns are kept; below `dataDir` where it is relative. */
+  readonly metricsPath: string
 }>()("agent-server/config/Settings") {}
 
-interface Variable<A> {
+/** How a variable is read, and what is said of a bad one. */
+export interface Variable<A> {
   /** What the variable must be, for people: "a port from 0 to 65535". */
   readonly expected: string
   readonly schema: Schema.ConstraintDecoder<A>
@@ -161,6 +167,9 @@ const reader =
       return fallback
     })
 
+/** Reads the variables of the environment. */
+export type Reader = ReturnType<typeof reader>
+
 /** OpenAI's own models have a smaller one beside them; of a server with models of other names nobody knows. */
 const fallbackModelOf = (model: string, given: string | undefined): string | undefined => {
   const fallback = given ?? (model.startsWith("gpt-") ? "gpt-4o-mini" : undefined)
@@ -222,8 +231,16 @@ const load = Effect.gen(function*() {
     trustedProxies: read("TRUSTED_PROXIES", text, ""),
     requestsPerMinute: read("PROVIDER_REQUESTS_PER_MINUTE", positive, undefined),
     tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
-    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined)
+    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined),
+    maxAudioBytes: read("MAX_AUDIO_BYTES", integer(1, 100_000_000), 10_000_000),
+    metricsPath: read("METRICS_SAVE_PATH", text, "logs/metrics.jsonl")
   })
+  const speech: Speech.Speech = {
+    stt: yield* Speech.pair("STT", "whisper-1", read, { url: httpUrl, secret, text }, complaints),
+    tts: yield* Speech.pair("TTS", "tts-1", read, { url: httpUrl, secret, text }, complaints),
+    voice: yield* read("TTS_VOICE", text, "alloy"),
+    seed: values.simSeed
+  }
   const keys = apiKeys(values.apiKeys, complaints)
   const proxies = trustedProxies(values.trustedProxies, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
@@ -232,6 +249,7 @@ const load = Effect.gen(function*() {
   const providerLimits = limitsOf(provider._tag, { requestsPerMinute, tokensPerMinute, usdPerDay: rest.usdPerDay })
   return {
     ...rest,
+    speech,
     provider,
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,

@@ -41,8 +41,8 @@ describe("a provider that is down", () => {
       yield* setFaults(server, { down: false })
       for (const stream of [false, true]) {
         const reply = yield* chat(server, { message: "and now?", stream })
-        const { served } = stream ? events(reply).at(-1)?.data : json(reply)
-        expect(served).toEqual({ route: "gpt-4o-mini", degraded: true, attempts: 1 })
+        const answer = stream ? events(reply).at(-1)?.data : json(reply)
+        expect(answer.served).toEqual({ route: "gpt-4o-mini", degraded: true, attempts: 1 })
       }
 
       expect(json(yield* command(server, "llm-primary/reset"))).toMatchObject({ state: "Closed", retry_after_ms: 0 })

@@ -5,12 +5,14 @@
  * fails, or whose client goes away, leaves nothing behind.
  */
 import type * as Deadline from "effect-resilience/Deadline"
+import { SessionMetrics } from "effect-resilience/SessionMetrics"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import * as policies from "../policies.ts"
 import { type Message, type Served, type SessionMissing, Sessions, type StorageError } from "../sessions/Sessions.ts"
 import type { Agent } from "./Agents.ts"
@@ -24,6 +26,8 @@ export interface TurnRequest {
   readonly agent: Agent
   readonly message: string
   readonly sessionId: string | undefined
+  /** The id of the session that begins, where it was given away before. */
+  readonly newSessionId?: string | undefined
 }
 
 /** A turn that is over and stored. */
@@ -47,7 +51,7 @@ interface TurnListener {
 }
 
 /** The session belongs to another agent. */
-class WrongAgent extends Data.TaggedError("WrongAgent")<{
+export class WrongAgent extends Data.TaggedError("WrongAgent")<{
   readonly sessionId: string
   readonly agent: string
 }> {}
@@ -74,6 +78,7 @@ export interface Options {
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const sessions = yield* Sessions
+  const metrics = yield* SessionMetrics
   const services = yield* Effect.context<Services | Replies>()
   const order = TurnOrder.make({ waiting: policies.waitingTurns })
 
@@ -83,13 +88,11 @@ const make = Effect.fnUntraced(function*(options: Options) {
       const history = first ? [] : yield* sessions.recent(sessionId, policies.history.messages)
       const prompt = promptOf(request.agent, history, request.message)
       if (listener !== undefined) yield* listener.onThinking
-      const answer = yield* Effect.provideContext(
-        ask({ agent: request.agent.name, message: request.message, prompt }, {
-          ...options,
-          onDelta: listener?.onDelta
-        }),
-        services
-      )
+      const answer = yield* ask(
+        { agent: request.agent.name, message: request.message, prompt },
+        { ...options, onDelta: listener?.onDelta }
+      ).pipe(Effect.provideContext(services), TurnMeasures.stage("llm"))
+      yield* TurnMeasures.tell((session) => session.count("llm", answer.completionTokens))
       yield* sessions.append({
         sessionId,
         agent: request.agent.name,
@@ -102,13 +105,14 @@ const make = Effect.fnUntraced(function*(options: Options) {
     }).pipe(
       order.inTurn(sessionId),
       policies.wholeTurn(options.maxRun),
+      TurnMeasures.measured(metrics, sessionId),
       Effect.annotateLogs("agent", request.agent.name)
     )
 
   return Turns.of({
     begin: Effect.fnUntraced(function*(request) {
       if (request.sessionId === undefined) {
-        const sessionId = yield* sessions.newId
+        const sessionId = request.newSessionId ?? (yield* sessions.newId)
         return (listener) => run(request, sessionId, listener)
       }
       const { sessionId } = request
@@ -122,7 +126,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 /** Runs turns with the program's language models, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<Turns, never, Sessions | Services | Replies> => Layer.effect(Turns, make(options))
+): Layer.Layer<Turns, never, Sessions | SessionMetrics | Services | Replies> => Layer.effect(Turns, make(options))
 
 const promptOf = (agent: Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
   { role: "system", content: agent.system },

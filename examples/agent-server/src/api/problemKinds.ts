@@ -82,6 +82,11 @@ export const problemKinds = {
     title: "Session is busy",
     meaning: "Too many turns of this session are waiting for the one before them."
   },
+  turn_interrupted: {
+    status: 409,
+    title: "Turn interrupted",
+    meaning: "The user went on speaking: a newer turn of the session began before this one had ended."
+  },
   body_too_large: {
     status: 413,
     title: "Body too large",
@@ -106,6 +111,16 @@ export const problemKinds = {
     status: 422,
     title: "Context too long",
     meaning: "The message and its history do not fit into the model."
+  },
+  invalid_audio: {
+    status: 422,
+    title: "Invalid audio",
+    meaning: "The body is no recording that can be transcribed: no WAV file, an empty one, or one of an unusual kind."
+  },
+  no_speech: {
+    status: 422,
+    title: "No speech",
+    meaning: "Nothing is said in the recording."
   },
   headers_too_large: {
     status: 431,

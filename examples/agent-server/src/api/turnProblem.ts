@@ -39,7 +39,8 @@ export const turnProblem = (error: TurnFailure): Effect.Effect<TurnProblem> => {
   }
 }
 
-const logFailure = (info: Failure.Info) =>
+/** Tells the log what the client is not told. */
+export const logFailure = (info: Failure.Info) =>
   Effect.annotateLogs(Effect.logWarning("The turn failed"), {
     kind: info.kind,
     code: info.code,
@@ -79,7 +80,7 @@ const deadlineExceeded = (budget: Duration.Duration) =>
   new Problems.DeadlineExceeded(says(`There was no complete answer within ${Duration.format(budget)}.`))
 
 /** Whole seconds, at least one; what a provider does not say is taken for five. */
-const retryAfterSeconds = (info: Failure.Info): number =>
+export const retryAfterSeconds = (info: Failure.Info): number =>
   info.retryAfter === undefined ? 5 : Math.max(1, Math.ceil(Duration.toSeconds(info.retryAfter)))
 
 /** There is no session of the id that the client gave. */

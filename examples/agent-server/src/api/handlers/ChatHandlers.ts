@@ -2,15 +2,16 @@
 import { failWith, says } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as HttpEffect from "effect/http/HttpEffect"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Agents from "../../agents/Agents.ts"
 import { type Turn, type TurnReply, Turns } from "../../agents/Turns.ts"
+import { agentNotFound } from "../agentNotFound.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
+import { acceptsEvents, passOnAtOnce } from "../eventStream.ts"
 import * as Problems from "../Problems.ts"
+import { sayWhoServed } from "../sayWhoServed.ts"
 import { type TurnFailure, turnProblem } from "../turnProblem.ts"
 
 /** The handlers, for messages of at most so many characters. */
@@ -33,23 +34,14 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
           const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
           if (!wantsStream) {
             const reply = yield* failingWithProblem(turn())
-            if (reply.served.degraded) yield* sayWhoServed(reply.served.route)
+            yield* sayWhoServed(reply.served)
             return toChatReply(reply)
           }
-          yield* HttpEffect.appendPreResponseHandler((_, response) =>
-            Effect.succeed(HttpServerResponse.setHeaders(response, eventStreamHeaders))
-          )
+          yield* passOnAtOnce
           return events(turn)
         })
       )
     })
-  )
-
-const agentNotFound = (name: string) =>
-  new Problems.AgentNotFound(
-    says(
-      `There is no agent "${name.slice(0, 100)}". There are: ${Agents.agents.map((agent) => agent.name).join(", ")}.`
-    )
   )
 
 const messageTooLong = (limit: number) =>
@@ -62,22 +54,6 @@ const isLongerThan = (text: string, limit: number): boolean => {
   for (const _ of text) if (++characters > limit) return true
   return false
 }
-
-/** `Accept: text/event-stream` asks for events; with `q=0` it refuses them. */
-const acceptsEvents = (accept: string | undefined): boolean =>
-  accept !== undefined &&
-  accept.toLowerCase().split(",").some((range) =>
-    /^\s*text\/event-stream\s*(;|$)/.test(range) && !/;\s*q=0(\.0+)?\s*(;|$)/.test(range)
-  )
-
-/** A stream's headers are gone before this is known: there it is in the `done` event only. */
-const sayWhoServed = (route: string) =>
-  HttpEffect.appendPreResponseHandler((_, response) =>
-    Effect.succeed(HttpServerResponse.setHeaders(response, { "x-degraded": "true", "x-served-by": route }))
-  )
-
-/** Each event must be seen when it happens: nothing between us and the client may keep or gather them. */
-const eventStreamHeaders = { "cache-control": "no-store", "x-accel-buffering": "no" }
 
 const failingWithProblem = <A>(self: Effect.Effect<A, TurnFailure>) =>
   Effect.catch(self, (error) => Effect.flatMap(turnProblem(error), failWith))

@@ -5,6 +5,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Breakers } from "../../policies.ts"
+import { SpeechBreakers } from "../../voice/policies.ts"
 import { Api } from "../Api.ts"
 import { CircuitBreakerNotFound } from "../Problems.ts"
 
@@ -13,10 +14,15 @@ export const layer = HttpApiBuilder.group(
   Api,
   "circuitBreakers",
   Effect.fnUntraced(function*(handlers) {
-    const breakers = yield* Breakers
+    const ofModels = yield* Breakers
+    const ofSpeech = yield* SpeechBreakers
+    const breakers: ReadonlyArray<Breaker> = [
+      ...Breakers.names.map((name) => ofModels[name]),
+      ...SpeechBreakers.names.map((name) => ofSpeech[name])
+    ]
     const find = (name: string): Effect.Effect<Breaker, CircuitBreakerNotFound> => {
-      const known = Breakers.names.find((each) => each === name)
-      return known === undefined ? Effect.fail(notFound(name)) : Effect.succeed(breakers[known])
+      const known = breakers.find((each) => each.name === name)
+      return known === undefined ? Effect.fail(notFound(name, breakers)) : Effect.succeed(known)
     }
     const commanding =
       (command: "forceOpen" | "forceClose" | "release" | "reset") =>
@@ -29,7 +35,7 @@ export const layer = HttpApiBuilder.group(
     return handlers.handleAll({
       list: () =>
         Effect.map(
-          Effect.forEach(Breakers.names, (name) => circuitsOf(breakers[name])),
+          Effect.forEach(breakers, circuitsOf),
           (circuits) => ({ circuit_breakers: Arr.flatten(circuits) })
         ),
       open: commanding("forceOpen"),
@@ -40,9 +46,11 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-const notFound = (name: string) =>
+const notFound = (name: string, breakers: ReadonlyArray<Breaker>) =>
   new CircuitBreakerNotFound(
-    says(`There is no circuit breaker "${name.slice(0, 100)}". There are: ${Breakers.names.join(", ")}.`)
+    says(
+      `There is no circuit breaker "${name.slice(0, 100)}". There are: ${breakers.map((each) => each.name).join(", ")}.`
+    )
   )
 
 /** A breaker that has not been called yet has one circuit, which is closed. */
