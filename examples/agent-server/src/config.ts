@@ -22,6 +22,7 @@ import { type LetterKey, parse as parseLetterKeys } from "./letters/encryption.t
 import { type AllLimits, limitsOf, tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
+import * as Speech from "./voice/settings.ts"
 
 /** Language models that this process simulates. */
 export interface Simulated {
@@ -73,9 +74,14 @@ export class Settings extends Context.Service<Settings, {
   readonly letterKeys: ReadonlyArray<LetterKey>
   /** How often dead letters are redriven by themselves; `undefined`: never. */
   readonly autoRedrive: Duration.Duration | undefined
+  readonly speech: Speech.Speech
+  readonly maxAudioBytes: number
+  /** Where measured turns are kept; below `dataDir` where it is relative. */
+  readonly metricsPath: string
 }>()("agent-server/config/Settings") {}
 
-interface Variable<A> {
+/** How a variable is read, and what is said of a bad one. */
+export interface Variable<A> {
   /** What the variable must be, for people: "a port from 0 to 65535". */
   readonly expected: string
   readonly schema: Schema.ConstraintDecoder<A>
@@ -175,6 +181,9 @@ const reader =
       return fallback
     })
 
+/** Reads the variables of the environment. */
+export type Reader = ReturnType<typeof reader>
+
 /** OpenAI's own models have a smaller one beside them; of a server with models of other names nobody knows. */
 const fallbackModelOf = (model: string, given: string | undefined): string | undefined => {
   const fallback = given ?? (model.startsWith("gpt-") ? "gpt-4o-mini" : undefined)
@@ -238,8 +247,16 @@ const load = Effect.gen(function*() {
     tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
     usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined),
     dlqKeys: read("DLQ_ENCRYPTION_KEYS", text, ""),
-    dlqSeconds: read("DLQ_AUTO_REDRIVE_SECONDS", seconds(0.1, 86_400), undefined)
+    dlqSeconds: read("DLQ_AUTO_REDRIVE_SECONDS", seconds(0.1, 86_400), undefined),
+    maxAudioBytes: read("MAX_AUDIO_BYTES", integer(1, 100_000_000), 10_000_000),
+    metricsPath: read("METRICS_SAVE_PATH", text, "logs/metrics.jsonl")
   })
+  const speech: Speech.Speech = {
+    stt: yield* Speech.pair("STT", "whisper-1", read, { url: httpUrl, secret, text }, complaints),
+    tts: yield* Speech.pair("TTS", "tts-1", read, { url: httpUrl, secret, text }, complaints),
+    voice: yield* read("TTS_VOICE", text, "alloy"),
+    seed: values.simSeed
+  }
   const keys = apiKeys(values.apiKeys, complaints)
   const proxies = trustedProxies(values.trustedProxies, complaints)
   const sealing = letterKeys(values.dlqKeys, complaints)
@@ -249,6 +266,7 @@ const load = Effect.gen(function*() {
   const providerLimits = limitsOf(provider._tag, { requestsPerMinute, tokensPerMinute, usdPerDay: rest.usdPerDay })
   return {
     ...rest,
+    speech,
     provider,
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,

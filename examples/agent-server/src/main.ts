@@ -3,6 +3,7 @@
  * what both stand on.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as AdminApi from "effect-resilience/http/AdminApi"
 import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
@@ -25,6 +26,7 @@ import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
+import * as VoiceHandlers from "./api/handlers/VoiceHandlers.ts"
 import * as Config from "./config.ts"
 import * as Routes from "./http/Routes.ts"
 import { serve } from "./http/serve.ts"
@@ -34,6 +36,7 @@ import * as FailedTurns from "./letters/FailedTurns.ts"
 import { checksOf } from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
 import * as Logging from "./logging.ts"
+import * as MeasuresFile from "./measures/file.ts"
 import * as IndexPage from "./pages/IndexPage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
@@ -44,6 +47,9 @@ import * as Sessions from "./sessions/Sessions.ts"
 import * as AdminKey from "./startup/AdminKey.ts"
 import { banner } from "./startup/banner.ts"
 import { launch } from "./startup/launch.ts"
+import { SpeechBreakers } from "./voice/policies.ts"
+import * as Speech from "./voice/Speech.ts"
+import * as VoiceTurns from "./voice/VoiceTurns.ts"
 
 const agentServer = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Config.Settings
@@ -61,9 +67,12 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const turns = Turns.layer(settings)
 
+  const voice = Layer.provide(VoiceTurns.layer(settings), Speech.layer(settings.speech))
+
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
       ChatHandlers.layer({ maxMessageChars: settings.maxMessageChars }),
+      VoiceHandlers.layer(settings),
       AgentsHandlers.layer,
       SessionsHandlers.layer,
       HealthHandlers.layer,
@@ -104,9 +113,12 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
   return Layer.merge(greeting, AutoRedrive.layer(settings.autoRedrive)).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
+    Layer.provide(voice),
     Layer.provide(turns),
+    Layer.provide(MeasuresFile.layer(settings)),
     Layer.provide(policies.guards),
     Layer.provide(Replies.Replies.layer),
+    Layer.provide(Layer.provide(SpeechBreakers.layer, CircuitBreaker.layerStoreMemory)),
     Layer.provide(Spending.layer(settings.providerLimits)),
     Layer.provide(limiter),
     Layer.provide([letters, sessions]),

@@ -226,6 +226,43 @@ describe("a stream that breaks off", () => {
     }).pipe(Effect.scoped), 60_000)
 })
 
+describe("a storm", () => {
+  it.live(
+    "FB-9 of 500s, 429s, hangs and an outage of the first model is nothing that clients see",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startFresh({ ...quiet, MAX_RUN_SECONDS: "10", SIM_SEED: "5" })
+        const flaky = { error_rate: 0.2, rate_limit_rate: 0.05, retry_after: 0.2, hang: 0.02 }
+        yield* setFaults(server, flaky)
+        let begun = 0
+        const answers = yield* Effect.forEach(
+          Array.from({ length: 1000 }, (_, call) => call),
+          (call) =>
+            Effect.gen(function*() {
+              begun++
+              if (begun === 400) yield* setFaults(server, down)
+              if (begun === 700) yield* setFaults(server, { down: false })
+              const reply = yield* chat(server, { message: `trip ${call}`, stream: call % 2 === 0 }, unlimited)
+              const body = call % 2 === 0 ? events(reply).at(-1)?.data : json(reply)
+              return {
+                status: reply.status,
+                route: body?.served?.route,
+                isRight: body?.reply?.includes(`trip ${call}`)
+              }
+            }),
+          { concurrency: 50 }
+        )
+        const errors = answers.filter(({ route, status }) => status !== 200 || route === undefined)
+        expect(errors.length).toBeLessThan(10)
+        // And they are answers of models, not apologies.
+        expect(answers.filter(({ isRight }) => isRight).length).toBeGreaterThanOrEqual(990)
+        expect(answers.filter(({ route }) => route === "gpt-4o").length).toBeGreaterThan(100)
+        expect(answers.filter(({ route }) => route === "gpt-4o-mini").length).toBeGreaterThan(100)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+})
+
 describe("real providers", () => {
   it.live("are those of the environment: what there is no key for is left out", () =>
     Effect.gen(function*() {

@@ -6,6 +6,7 @@
  * letter before its client hears of it, and can be completed later, once.
  */
 import type * as Deadline from "effect-resilience/Deadline"
+import { SessionMetrics } from "effect-resilience/SessionMetrics"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -19,6 +20,7 @@ import { isApology } from "../letters/apology.ts"
 import * as Attempts from "../letters/attempts.ts"
 import { DeadTurn, isWorthKeeping } from "../letters/DeadTurn.ts"
 import { type FailedTurn, FailedTurns, keep } from "../letters/FailedTurns.ts"
+import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import * as policies from "../policies.ts"
 import { type Hold, type NameInUse, type NameReused, Requests, type TurnIds } from "../sessions/Requests.ts"
 import { type Message, type Served, type SessionMissing, Sessions, StorageError } from "../sessions/Sessions.ts"
@@ -33,10 +35,12 @@ export interface TurnRequest {
   readonly agent: Agents.Agent
   readonly message: string
   readonly sessionId: string | undefined
+  /** The id of the session that begins, where it was given away before. */
+  readonly newSessionId?: string | undefined
   /** Under which the log tells more. */
-  readonly requestId: string | undefined
+  readonly requestId?: string | undefined
   /** What its caller calls it, so that it can be sent again without being done again. */
-  readonly named: { readonly caller: string; readonly name: string } | undefined
+  readonly named?: { readonly caller: string; readonly name: string } | undefined
 }
 
 /** A turn that is over and stored. */
@@ -62,7 +66,7 @@ interface TurnListener {
 }
 
 /** The session belongs to another agent. */
-class WrongAgent extends Data.TaggedError("WrongAgent")<{
+export class WrongAgent extends Data.TaggedError("WrongAgent")<{
   readonly sessionId: string
   readonly agent: string
 }> {}
@@ -82,10 +86,11 @@ export type TurnError =
 /** A turn that may begin. With a listener the reply is passed on bit by bit. */
 export type Turn = (listener?: TurnListener) => Effect.Effect<TurnReply, TurnError | DeadTurn<TurnError>>
 
-/** A request that was answered before, with the reply it got then, or a turn that is to be run. */
-export type Begun =
-  | { readonly _tag: "Answered"; readonly reply: TurnReply }
-  | { readonly _tag: "Turn"; readonly run: Turn }
+/** A turn that is to be run, or one that was answered before and only gives its reply again. */
+export interface Begun {
+  readonly run: Turn
+  readonly isReplayed: boolean
+}
 
 /** The agent of a turn that is to be completed is no more. */
 class AgentGone extends Data.TaggedError("AgentGone")<{ readonly agent: string }> {
@@ -129,6 +134,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const sessions = yield* Sessions
   const requests = yield* Requests
   const letters = yield* FailedTurns
+  const metrics = yield* SessionMetrics
   const services = yield* Effect.context<Services | Replies>()
   const order = TurnOrder.make({ waiting: policies.waitingTurns })
 
@@ -165,14 +171,16 @@ const make = Effect.fnUntraced(function*(options: Options) {
       work.after = next
       const prompt = promptOf(request.agent, messages, request.message)
       if (listener !== undefined) yield* listener.onThinking
-      const asking = ask({ agent: request.agent.name, message: request.message, prompt }, {
-        ...options,
-        onDelta: listener?.onDelta
-      })
-      return yield* store(work, yield* Effect.provideContext(asking, services))
+      const answer = yield* ask(
+        { agent: request.agent.name, message: request.message, prompt },
+        { ...options, onDelta: listener?.onDelta }
+      ).pipe(Effect.provideContext(services), TurnMeasures.stage("llm"))
+      yield* TurnMeasures.tell((session) => session.count("llm", answer.completionTokens))
+      return yield* store(work, answer)
     }).pipe(
       order.inTurn(work.turn.sessionId),
-      policies.wholeTurn(options.maxRun)
+      policies.wholeTurn(options.maxRun),
+      TurnMeasures.measured(metrics, work.turn.sessionId)
     )
 
   /** Keeps what is worth it. The client hears of the failure after that, and of a letter only if there is one. */
@@ -201,7 +209,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   const toRun = Effect.fnUntraced(function*(request: TurnRequest, turn: TurnIds, hold: Hold | undefined) {
     const askedAt = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))
-    return turnToRun(run({ request, turn, hold, askedAt, after: request.sessionId === undefined ? 0 : null }))
+    const after = request.sessionId === undefined ? 0 : null
+    return { run: run({ request, turn, hold, askedAt, after }), isReplayed: false }
   })
 
   const completed = Effect.fnUntraced(function*(failed: FailedTurn) {
@@ -239,16 +248,16 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   return Turns.of({
     begin: Effect.fnUntraced(function*(request) {
-      const { agent, message, named, sessionId } = request
+      const { agent, message, named, newSessionId, sessionId } = request
       if (sessionId !== undefined) {
         const owner = yield* sessions.agentOf(sessionId)
         if (owner !== agent.name) return yield* new WrongAgent({ sessionId, agent: owner })
       }
-      const turn = { id: yield* sessions.newId, sessionId: sessionId ?? (yield* sessions.newId) }
+      const turn = { id: yield* sessions.newId, sessionId: sessionId ?? newSessionId ?? (yield* sessions.newId) }
       if (named === undefined) return yield* toRun(request, turn, undefined)
       const begun = yield* requests.begin({ ...named, asked: [agent.name, sessionId ?? null, message], turn })
       // It was written by this module, for this module to read.
-      if (begun._tag === "Answered") return { _tag: "Answered", reply: JSON.parse(begun.reply) as TurnReply }
+      if (begun._tag === "Answered") return { run: replaying(JSON.parse(begun.reply) as TurnReply), isReplayed: true }
       return yield* toRun(request, begun.hold.turn, begun.hold)
     }),
     complete: (failed) =>
@@ -256,7 +265,9 @@ const make = Effect.fnUntraced(function*(options: Options) {
   })
 })
 
-const turnToRun = (run: Turn): Begun => ({ _tag: "Turn", run })
+/** A turn that happened before: the listener gets all of the reply at once. */
+const replaying = (reply: TurnReply): Turn => (listener) =>
+  Effect.as(listener === undefined ? Effect.void : listener.onDelta(reply.text), reply)
 
 const nothingSaid: { readonly messages: ReadonlyArray<Message>; readonly next: number } = { messages: [], next: 0 }
 
@@ -283,7 +294,7 @@ const failedTurn = ({ after, askedAt, request, turn }: Work): FailedTurn => ({
 /** Runs turns with the program's language models, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<Turns, never, Sessions | Requests | FailedTurns | Services | Replies> =>
+): Layer.Layer<Turns, never, Sessions | Requests | FailedTurns | SessionMetrics | Services | Replies> =>
   Layer.effect(Turns, make(options))
 
 const promptOf = (agent: Agents.Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [

@@ -11,7 +11,7 @@ import { Replies, standIn } from "./replies.ts"
 import { ReplyRefused } from "./Reply.ts"
 
 /** Why no model answered, when no other request would have fared better. */
-export type NoAnswer = FallbackChain.FallbackExhausted | Deadline.DeadlineExceeded
+type NoAnswer = FallbackChain.FallbackExhausted | Deadline.DeadlineExceeded
 
 /** What is to be replied to. */
 export interface Question {

@@ -79,5 +79,5 @@ export const standIn = (conversation: Conversation, message: string) =>
   ]).pipe(
     // The last of them cannot fail.
     Effect.orDie,
-    Effect.map(([said, { route }]) => ({ ...said, route }))
+    Effect.map(([said, { route }]) => ({ text: said.text, model: said.model, route }))
   )

@@ -1,7 +1,7 @@
 /** What calls to a model use, in tokens and money: thought before, and known, or guessed from what was heard, after. */
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Prompt from "effect/ai/Prompt"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type { Used } from "../limits/Spending.ts"
 import { costUsd } from "./prices.ts"
 

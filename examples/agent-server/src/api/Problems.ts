@@ -111,6 +111,24 @@ export class ContentRefused extends HttpApiError.Problem<ContentRefused>()(
   members("content_refused")
 ) {}
 
+export class InvalidAudio extends HttpApiError.Problem<InvalidAudio>()(
+  "InvalidAudio",
+  kind("invalid_audio"),
+  members("invalid_audio")
+) {}
+
+export class NoSpeech extends HttpApiError.Problem<NoSpeech>()(
+  "NoSpeech",
+  kind("no_speech"),
+  members("no_speech")
+) {}
+
+export class TurnInterrupted extends HttpApiError.Problem<TurnInterrupted>()(
+  "TurnInterrupted",
+  kind("turn_interrupted"),
+  members("turn_interrupted")
+) {}
+
 export class ContextTooLong extends HttpApiError.Problem<ContextTooLong>()(
   "ContextTooLong",
   kind("context_too_long"),

@@ -3,6 +3,7 @@ import { SqliteClient } from "@effect-resilience/node"
 import { describe, expect, it } from "@effect/vitest"
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as RateLimiter from "effect-resilience/RateLimiter"
+import * as SessionMetrics from "effect-resilience/SessionMetrics"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -50,7 +51,7 @@ const models = Layer.effect(
 const database = SqliteClient.layer({ filename: ":memory:" })
 
 const layer = Turns.layer({ maxRun: Duration.seconds(30) }).pipe(
-  Layer.provide([models, policies.guards, Replies.layer]),
+  Layer.provide([models, policies.guards, Replies.layer, SessionMetrics.layer()]),
   Layer.provide(Spending.layer(limitsOf("Simulated", {
     requestsPerMinute: undefined,
     tokensPerMinute: undefined,
@@ -69,13 +70,13 @@ const say = (message: string, name?: string) =>
   Effect.gen(function*() {
     const turns = yield* Turns.Turns
     const begun = yield* turns.begin({
-      agent: agent ?? expect.fail("there is no agent"),
+      agent,
       message,
       sessionId: undefined,
       requestId: "r-1",
       named: name === undefined ? undefined : { caller: "key:alice", name }
     })
-    return begun._tag === "Turn" ? yield* begun.run() : begun.reply
+    return yield* begun.run()
   })
 
 const given = (what: { readonly down?: boolean; readonly thinks?: Effect.Effect<string> }) =>
