@@ -9,6 +9,8 @@ import { chat, events, json, request } from "./support/client.ts"
 import { admin, breakModels, eventually, failing, redrive, redriveEvents, saidIn, statesOf } from "./support/letters.ts"
 import { type RunningServer, start, startFresh, temporaryFolder, unlimitedKey } from "./support/server.ts"
 import { replyJson, upstream } from "./support/upstream.ts"
+import { say } from "./support/voice.ts"
+import { recordingOf } from "./support/wav.ts"
 
 const down = { down: true }
 const mended = { down: false, latency_ms: 5, jitter_ms: 5 }
@@ -65,6 +67,19 @@ describe("a turn that fails for good", () => {
       yield* breakModels(server, { truncate_stream_at: null })
       expect((yield* redrive(server, { ids: [last?.data.letter_id] })).counts.redriven).toBe(1)
       expectOneTurn(yield* saidIn(server, last?.data.session_id), "Lisbon")
+    }).pipe(Effect.scoped))
+
+  it.live("that was spoken is one from its transcript on", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh(quiet)
+      yield* breakModels(server, down)
+      const spoken = yield* say(server, recordingOf("Lisbon"))
+      const { letter_id, session_id } = json(spoken)
+      expect([spoken.status, spoken.headers.get("x-dead-letter")]).toEqual([200, letter_id])
+      expect(json(yield* admin(server, `/admin/dlq/${letter_id}`)).payload.message).toBe("Lisbon")
+      yield* breakModels(server, mended)
+      expect((yield* redrive(server, { ids: [letter_id] })).counts.redriven).toBe(1)
+      expectOneTurn(yield* saidIn(server, session_id), "Lisbon")
     }).pipe(Effect.scoped))
 
   it.live("is none where the request is to blame, or the client goes away", () =>
@@ -293,8 +308,8 @@ describe("letters that nobody has to ask for", () => {
       const [old, current] = [`2026:${"0a".repeat(32)}`, `2027:${"0b".repeat(32)}`]
       const first = yield* start(folder, { ...quiet, DLQ_ENCRYPTION_KEYS: old })
       yield* breakModels(first, { truncate_stream_at: 2 })
-      const { letter_id, session_id } = events(yield* chat(first, { message: "canary-5b1e", stream: true })).at(-1)
-        ?.data
+      const last = events(yield* chat(first, { message: "canary-5b1e", stream: true })).at(-1)
+      const { letter_id, session_id } = last?.data ?? {}
       yield* Effect.promise(() => first.stop("SIGTERM"))
       for (const file of ["agent.sqlite"]) expect(readFileSync(join(folder, file)).includes("canary-5b1e")).toBe(false)
 
