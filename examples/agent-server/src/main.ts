@@ -2,6 +2,7 @@
  * The agent server, put together. Read it from the bottom up: what a request passes through, what a turn consists of, and
  * what both stand on.
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
@@ -23,6 +24,9 @@ import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
 import * as Config from "./config.ts"
+import * as Availability from "./health/Availability.ts"
+import * as Health from "./health/Health.ts"
+import * as Providers from "./health/providers.ts"
 import * as Routes from "./http/Routes.ts"
 import { serve } from "./http/serve.ts"
 import * as Server from "./http/Server.ts"
@@ -38,6 +42,7 @@ import * as Sessions from "./sessions/Sessions.ts"
 import * as AdminKey from "./startup/AdminKey.ts"
 import { banner } from "./startup/banner.ts"
 import { launch } from "./startup/launch.ts"
+import * as SharedStores from "./stores/shared.ts"
 
 const agentServer = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Config.Settings
@@ -45,9 +50,16 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const model = LanguageModel.layer(settings.provider)
 
-  const sessions = Layer.provide(Sessions.layer, Database.layer(settings.dataDir))
+  const sessions = Layer.provideMerge(Sessions.layer, Database.layer(settings))
 
-  const limiter = Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
+  const health = Layer.unwrap(Effect.gen(function*() {
+    const dependencies = [
+      ...yield* Providers.dependencies(settings.provider),
+      yield* Database.dependency(settings),
+      ...yield* SharedStores.dependencies(settings.redisUrl)
+    ]
+    return Health.layer(dependencies, { interval: settings.healthInterval })
+  }))
 
   const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model })
 
@@ -91,15 +103,22 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   return greeting.pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
-    Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
+    Layer.provide(Server.layer(settings)),
+    Layer.provide(health),
     Layer.provide(turns),
     Layer.provide(policies.guards),
     Layer.provide(Spending.layer(settings.providerLimits)),
-    Layer.provide(limiter),
+    Layer.provide(RateLimiter.layer),
     Layer.provide(sessions),
     Layer.provide(model),
-    Layer.provide(Logging.layer({ format: settings.logFormat, level: settings.logLevel }))
+    Layer.provide(SharedStores.layer(settings.redisUrl)),
+    Layer.provide(Availability.layer),
+    Layer.provide(NodeHttpClient.layerUndici)
   )
 }))
 
-launch(agentServer.pipe(Layer.provide(Config.layer), Layer.provide(NodeServices.layer)))
+const logging = Layer.unwrap(
+  Effect.map(Config.Settings, ({ logFormat, logLevel }) => Logging.layer({ format: logFormat, level: logLevel }))
+)
+
+launch(agentServer, Layer.provideMerge(Layer.merge(logging, NodeServices.layer), Config.layer))

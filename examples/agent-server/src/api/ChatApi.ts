@@ -72,6 +72,7 @@ const turnProblems = [
   Problems.BadUpstream,
   Problems.UpstreamUnavailable,
   Problems.StorageUnavailable,
+  Problems.ShuttingDown,
   Problems.DeadlineExceeded
 ] as const
 

@@ -158,3 +158,9 @@ export class DeadlineExceeded extends HttpApiError.Problem<DeadlineExceeded>()(
   kind("deadline_exceeded"),
   members("deadline_exceeded")
 ) {}
+
+export class ShuttingDown extends HttpApiError.Problem<ShuttingDown>()(
+  "ShuttingDown",
+  kind("shutting_down"),
+  { ...members("shutting_down"), retry_after: RetryAfter }
+) {}

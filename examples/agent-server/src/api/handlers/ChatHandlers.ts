@@ -1,4 +1,5 @@
 /** Serves `POST /v1/agents/{agent}/chat`. */
+import * as NodeServer from "@effect-resilience/node/NodeServer"
 import { failWith, says } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -20,6 +21,7 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
     "chat",
     Effect.fnUntraced(function*(handlers) {
       const turns = yield* Turns
+      const server = yield* NodeServer.NodeServer
       return handlers.handle(
         "chat",
         Effect.fnUntraced(function*({ params, payload, request }) {
@@ -35,7 +37,7 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
           yield* HttpEffect.appendPreResponseHandler((_, response) =>
             Effect.succeed(HttpServerResponse.setHeaders(response, eventStreamHeaders))
           )
-          return events(turn)
+          return server.endAtDeadline(events(turn), shutDown)
         })
       )
     })
@@ -71,6 +73,15 @@ const eventStreamHeaders = { "cache-control": "no-store", "x-accel-buffering": "
 
 const failingWithProblem = <A>(self: Effect.Effect<A, TurnFailure>) =>
   Effect.catch(self, (error) => Effect.flatMap(turnProblem(error), failWith))
+
+/** The last word of a reply that was not done when the server had to go. */
+const shutDown = (): ChatEvent => ({
+  event: "error",
+  data: new Problems.ShuttingDown({
+    ...says("The server is shutting down. Nothing of this reply was kept. Send the message again."),
+    retry_after: 1
+  })
+})
 
 /** Runs the turn while the client listens, and interrupts it when the client goes away. */
 const events = (turn: Turn): Stream.Stream<ChatEvent> =>
