@@ -20,6 +20,7 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fileURLToPath } from "node:url"
 import * as Origins from "./http/origins.ts"
+import { type LetterKey, parse as parseLetterKeys } from "./letters/encryption.ts"
 import { providerDefaults, type ProviderLimits, tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
@@ -61,6 +62,10 @@ export class Settings extends Context.Service<Settings, {
   readonly databaseUrl: Redacted.Redacted | undefined
   /** Where Redis is; `undefined`: limits and circuits are this process's own. */
   readonly redisUrl: Redacted.Redacted | undefined
+  /** What dead letters are sealed with, the current key first; none: they are kept in the clear. */
+  readonly letterKeys: ReadonlyArray<LetterKey>
+  /** How often dead letters are redriven by themselves; `undefined`: never. */
+  readonly autoRedrive: Duration.Duration | undefined
 }>()("agent-server/config/Settings") {}
 
 interface Variable<A> {
@@ -173,6 +178,15 @@ const shutdownTimes = (
   return times
 }
 
+const letterKeys = (text: string, complaints: Array<string>): ReadonlyArray<LetterKey> =>
+  Result.match(parseLetterKeys(text), {
+    onFailure: (line) => {
+      complaints.push(`DLQ_ENCRYPTION_KEYS: ${line}`)
+      return []
+    },
+    onSuccess: (keys) => keys
+  })
+
 /** Reads a variable. Where it is bad, a line about it goes to `complaints`, and reading goes on. */
 const reader =
   (complaints: Array<string>) =>
@@ -225,15 +239,29 @@ const load = Effect.gen(function*() {
     corsOrigins: read("CORS_ORIGINS", text, ""),
     healthInterval: read("HEALTH_INTERVAL", duration(Duration.millis(100), Duration.hours(1)), Duration.seconds(30)),
     databaseUrl: read("DATABASE_URL", secretUrl("postgres", "postgresql"), undefined),
-    redisUrl: read("REDIS_URL", secretUrl("redis", "rediss"), undefined)
+    redisUrl: read("REDIS_URL", secretUrl("redis", "rediss"), undefined),
+    dlqKeys: read("DLQ_ENCRYPTION_KEYS", text, ""),
+    dlqSeconds: read("DLQ_AUTO_REDRIVE_SECONDS", seconds(0.1, 86_400), undefined)
   })
   const keys = apiKeys(values.apiKeys, complaints)
   const proxies = trustedProxies(values.trustedProxies, complaints)
   const corsOrigins = Origins.parse(values.corsOrigins, complaints)
   const shutdown = shutdownTimes(values, complaints)
+  const sealing = letterKeys(values.dlqKeys, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
-  const { apiKey, baseUrl, maxRunSeconds, model, requestsPerMinute, simSeed, tokensPerMinute, usdPerDay, ...rest } =
-    values
+  const {
+    apiKey,
+    baseUrl,
+    dlqKeys: _,
+    dlqSeconds,
+    maxRunSeconds,
+    model,
+    requestsPerMinute,
+    simSeed,
+    tokensPerMinute,
+    usdPerDay,
+    ...rest
+  } = values
   const provider: Provider = baseUrl === undefined && apiKey === undefined
     ? { _tag: "Simulated", model, seed: simSeed }
     : { _tag: "OpenAiCompatible", baseUrl: baseUrl ?? "https://api.openai.com/v1", apiKey, model }
@@ -246,6 +274,8 @@ const load = Effect.gen(function*() {
     trustedProxies: proxies,
     corsOrigins,
     shutdown,
+    letterKeys: sealing,
+    autoRedrive: dlqSeconds === undefined ? undefined : Duration.seconds(dlqSeconds),
     providerLimits: {
       requestsPerMinute: requestsPerMinute ?? defaults.requestsPerMinute,
       tokensPerMinute: tokensPerMinute ?? defaults.tokensPerMinute,

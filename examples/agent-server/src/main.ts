@@ -4,6 +4,7 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as AdminApi from "effect-resilience/http/AdminApi"
 import * as OperatorsKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
@@ -30,6 +31,8 @@ import * as Providers from "./health/providers.ts"
 import * as Routes from "./http/Routes.ts"
 import { serve } from "./http/serve.ts"
 import * as Server from "./http/Server.ts"
+import * as AutoRedrive from "./letters/autoRedrive.ts"
+import * as FailedTurns from "./letters/FailedTurns.ts"
 import { checksOf } from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
 import * as Logging from "./logging.ts"
@@ -38,6 +41,7 @@ import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
 import * as LanguageModel from "./providers/languageModel.ts"
 import * as Database from "./sessions/database.ts"
+import * as Requests from "./sessions/Requests.ts"
 import * as Sessions from "./sessions/Sessions.ts"
 import * as AdminKey from "./startup/AdminKey.ts"
 import { banner } from "./startup/banner.ts"
@@ -50,7 +54,11 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const model = LanguageModel.layer(settings.provider)
 
-  const sessions = Layer.provideMerge(Sessions.layer, Database.layer(settings))
+  const database = Database.layer(settings)
+
+  const sessions = Layer.provideMerge(Requests.layer, Sessions.layer)
+
+  const letters = FailedTurns.layer(settings.letterKeys)
 
   const health = Layer.unwrap(Effect.gen(function*() {
     const dependencies = [
@@ -71,6 +79,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       HealthHandlers.layer,
       CircuitBreakersHandlers.layer,
       RateLimitsHandlers.layer(settings.providerLimits),
+      AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       SimHandlers.layer
     ]),
     Layer.provide([
@@ -101,7 +110,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  return greeting.pipe(
+  return Layer.merge(greeting, AutoRedrive.layer(settings.autoRedrive)).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
     Layer.provide(health),
@@ -109,7 +118,8 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(policies.guards),
     Layer.provide(Spending.layer(settings.providerLimits)),
     Layer.provide(RateLimiter.layer),
-    Layer.provide(sessions),
+    Layer.provide([letters, sessions]),
+    Layer.provide(database),
     Layer.provide(model),
     Layer.provide(SharedStores.layer(settings.redisUrl)),
     Layer.provide(Availability.layer),

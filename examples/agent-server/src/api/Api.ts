@@ -16,6 +16,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(HealthApi)
   .add(AdminApi.CircuitBreakers)
   .add(AdminApi.RateLimits)
+  .add(AdminApi.DeadLetters)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

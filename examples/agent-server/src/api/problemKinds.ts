@@ -87,6 +87,12 @@ export const problemKinds = {
     title: "Not in this state",
     meaning: "The dead letter is in a state in which this cannot be done; 'state' says which."
   },
+  idempotency_key_in_use: {
+    status: 409,
+    title: "Request is being answered",
+    meaning:
+      "A request with the same 'Idempotency-Key' is being answered just now; sent again later, it gets the same reply."
+  },
   body_too_large: {
     status: 413,
     title: "Body too large",
@@ -111,6 +117,11 @@ export const problemKinds = {
     status: 422,
     title: "Context too long",
     meaning: "The message and its history do not fit into the model."
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: "Key of another request",
+    meaning: "The 'Idempotency-Key' was used with another request. A new request needs a new key."
   },
   headers_too_large: {
     status: 431,
