@@ -5,10 +5,12 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as AdminApi from "effect-resilience/http/AdminApi"
-import * as OperatorsKey from "effect-resilience/http/AdminKey"
+import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
+import * as MonitoringApi from "effect-resilience/http/MonitoringApi"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
+import * as SessionMetrics from "effect-resilience/SessionMetrics"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
@@ -77,13 +79,14 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       AgentsHandlers.layer,
       SessionsHandlers.layer,
       HealthHandlers.layer,
+      MonitoringApi.layer(Api, { details: OperatorKey.isOperator(adminKey.key) }),
       CircuitBreakersHandlers.layer,
       RateLimitsHandlers.layer(settings.providerLimits),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       SimHandlers.layer
     ]),
     Layer.provide([
-      OperatorsKey.layer(adminKey.key),
+      OperatorKey.layer(adminKey.key),
       RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),
@@ -113,7 +116,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
   return Layer.merge(greeting, AutoRedrive.layer(settings.autoRedrive)).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
-    Layer.provide(health),
+    Layer.provide([health, SessionMetrics.layer()]),
     Layer.provide(turns),
     Layer.provide(policies.guards),
     Layer.provide(Spending.layer(settings.providerLimits)),

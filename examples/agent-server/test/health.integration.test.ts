@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { chat, json, request, setFaults, unlimited } from "./support/client.ts"
-import { type RunningServer, startFresh } from "./support/server.ts"
+import { adminKey, type RunningServer, startFresh, unlimitedKey } from "./support/server.ts"
 import { completion, replyJson, upstream } from "./support/upstream.ts"
 import { connect } from "./support/wire.ts"
 
@@ -201,5 +201,71 @@ describe("at the door", () => {
       })
       expect([preflight.status, allowed(preflight)]).toEqual([204, "https://app.example.com"])
       expect(preflight.headers.get("access-control-allow-headers")).toContain("x-api-key")
+    }).pipe(Effect.scoped))
+})
+
+describe("the dashboards' endpoints", () => {
+  const monitoring = (server: RunningServer, path: string, init?: RequestInit) =>
+    request(server, `/api/v1/monitoring/${path}`, init)
+  const withKey = (key: string) => ({ headers: { "x-api-key": key } })
+
+  it.live("say how each service is, and where it is and why it failed to the operator only", () =>
+    Effect.gen(function*() {
+      const provider = yield* upstream(() => undefined)
+      provider.onProbe((response) => replyJson(response, "{}", 502))
+      const server = yield* startFresh({
+        OPENAI_BASE_URL: provider.baseUrl.replace("://", "://user:hunter2@"),
+        HEALTH_INTERVAL: "100 millis"
+      })
+      yield* untilState(server, "llm-primary", "Failed")
+      const health = yield* monitoring(server, "health")
+      expect([health.status, health.headers.get("cache-control")]).toEqual([200, "no-store"])
+      expect(json(health)).toEqual({
+        status: "degraded",
+        services: { database: "Healthy", "llm-primary": "Failed" },
+        critical_down: []
+      })
+      const serviceFor = (key: string) =>
+        Effect.map(
+          monitoring(server, "health/services", withKey(key)),
+          (reply) => json(reply).services.find(({ name }: { readonly name: string }) => name === "llm-primary")
+        )
+      expect(yield* serviceFor(unlimitedKey)).toMatchObject({ state: "Failed", url: null, last_error: null })
+      const service = yield* serviceFor(adminKey)
+      expect(service).toMatchObject({
+        state: "Failed",
+        url: provider.baseUrl,
+        last_error: "GET /models was answered with status 502",
+        last_success: null
+      })
+      expect(service.failure_count).toBeGreaterThanOrEqual(3)
+      expect(service.latency_ms).toBeGreaterThan(0)
+      const { health: again, metrics } = json(yield* monitoring(server, "status"))
+      expect(again.status).toBe("degraded")
+      expect(metrics).toEqual(json(yield* monitoring(server, "metrics")))
+      expect(metrics).toMatchObject({ active_sessions: 0, total_sessions: 0, total_errors: 0 })
+    }).pipe(Effect.scoped))
+
+  it.live("HP4 a check that is reset is decided by its next result, and only the operator may", () =>
+    Effect.gen(function*() {
+      const provider = yield* upstream(() => undefined)
+      provider.onProbe((response) => replyJson(response, "{}", 500))
+      const server = yield* startFresh({ OPENAI_BASE_URL: provider.baseUrl, HEALTH_INTERVAL: "200 millis" })
+      yield* untilState(server, "llm-primary", "Failed")
+      provider.onProbe((response) => replyJson(response, "{}"))
+      const reset = (service: string, headers: Readonly<Record<string, string>>) =>
+        monitoring(server, `health/reset/${service}`, { method: "POST", headers })
+      expect((yield* reset("llm-primary", {})).status).toBe(401)
+      for (const key of [unlimitedKey, "wrong", `${adminKey}x`, adminKey.slice(0, -1)]) {
+        const refused = yield* reset("llm-primary", { "x-api-key": key })
+        expect([refused.status, json(refused).code]).toEqual([403, "forbidden"])
+      }
+      const missing = yield* reset("nobody", { "x-api-key": adminKey })
+      expect([missing.status, json(missing).code]).toEqual([404, "service_not_found"])
+      expect((yield* request(server, new URL(json(missing).type, server.origin).pathname)).status).toBe(200)
+
+      const done = yield* reset("llm-primary", { authorization: `Bearer ${adminKey}` })
+      expect(json(done)).toMatchObject({ service_id: "llm-primary", status: "reset" })
+      yield* untilState(server, "llm-primary", "Healthy")
     }).pipe(Effect.scoped))
 })

@@ -26,9 +26,10 @@ export const layer = <R>(
     )
   )
 
-const check = <R>({ critical, name, probe }: Dependency<R>) =>
+const check = <R>({ critical, name, probe, url }: Dependency<R>) =>
   HealthProbes.check<R>({
     name,
+    url,
     probe,
     critical,
     failover: ({ to }) => Effect.flatMap(Availability, (availability) => availability.tell(name, to !== "Failed"))

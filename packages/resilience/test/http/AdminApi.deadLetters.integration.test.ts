@@ -176,8 +176,8 @@ describe("GET /admin/dlq/{id}", () => {
   it.live("says that there is no such letter, and what an id looks like", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(refused(yield* ask("/admin/dlq/nobody")), [404, "letter_not_found", undefined])
-      const long = yield* ask(`/admin/dlq/${"x".repeat(101)}`)
-      console.log(long.status, [...long.headers], long.text)
+      // A router takes no more than a hundred characters for a part of a path.
+      assert.strictEqual((yield* ask(`/admin/dlq/${"x".repeat(101)}`)).status, 404)
       for (const id of ["%00", "a%20b", "%F0%9F%92%8C"]) {
         assert.deepStrictEqual(refused(yield* ask(`/admin/dlq/${id}`)), [400, "invalid_request", ["path id"]], id)
       }

@@ -35,7 +35,7 @@ export interface DeadLettersOptions<Self, A, E, R> {
 }
 
 export const layer = <ApiId extends string, Group extends Like<typeof DeadLetters>, Self, A, E, R>(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, "deadLetters", Group>,
   options: DeadLettersOptions<Self, A, E, R>
 ): Served<ApiId, Group, Self | R> =>
   Layer.unwrap(Effect.map(
