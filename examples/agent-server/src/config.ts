@@ -60,6 +60,8 @@ export class Settings extends Context.Service<Settings, {
   readonly healthInterval: Duration.Duration
   /** Where PostgreSQL is; `undefined`: SQLite in `dataDir`. */
   readonly databaseUrl: Redacted.Redacted | undefined
+  /** What becomes of turns while PostgreSQL is away. */
+  readonly whileAway: "journal" | "refuse"
   /** Where Redis is; `undefined`: limits and circuits are this process's own. */
   readonly redisUrl: Redacted.Redacted | undefined
   /** What dead letters are sealed with, the current key first; none: they are kept in the clear. */
@@ -239,6 +241,7 @@ const load = Effect.gen(function*() {
     corsOrigins: read("CORS_ORIGINS", text, ""),
     healthInterval: read("HEALTH_INTERVAL", duration(Duration.millis(100), Duration.hours(1)), Duration.seconds(30)),
     databaseUrl: read("DATABASE_URL", secretUrl("postgres", "postgresql"), undefined),
+    whileAway: read("DATABASE_AWAY", oneOf("journal", "refuse"), "journal" as const),
     redisUrl: read("REDIS_URL", secretUrl("redis", "rediss"), undefined),
     dlqKeys: read("DLQ_ENCRYPTION_KEYS", text, ""),
     dlqSeconds: read("DLQ_AUTO_REDRIVE_SECONDS", seconds(0.1, 86_400), undefined)

@@ -44,10 +44,10 @@ import * as policies from "./policies.ts"
 import * as LanguageModel from "./providers/languageModel.ts"
 import * as Database from "./sessions/database.ts"
 import * as Requests from "./sessions/Requests.ts"
-import * as Sessions from "./sessions/Sessions.ts"
 import * as AdminKey from "./startup/AdminKey.ts"
 import { banner } from "./startup/banner.ts"
 import { launch } from "./startup/launch.ts"
+import * as SessionStores from "./stores/sessions.ts"
 import * as SharedStores from "./stores/shared.ts"
 
 const agentServer = Layer.unwrap(Effect.gen(function*() {
@@ -58,7 +58,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const database = Database.layer(settings)
 
-  const sessions = Layer.provideMerge(Requests.layer, Sessions.layer)
+  const sessions = Layer.provideMerge(Requests.layer, SessionStores.layer(settings))
 
   const letters = FailedTurns.layer(settings.letterKeys)
 

@@ -59,8 +59,20 @@ const sqlite = (
   directory: string
 ): Layer.Layer<SqlClient.SqlClient, CannotStart, FileSystem.FileSystem | Path.Path> =>
   Layer.unwrap(Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
+    yield* prepareDirectory(directory)
     const filename = (yield* Path.Path).join(directory, "agent.sqlite")
+    return orCannotStart(
+      SqliteClient.layer({ filename }),
+      (error) => `DATA_DIR: cannot use ${JSON.stringify(filename)}: ${error.message}`
+    )
+  }))
+
+/** Makes a directory that can be written into, with all that is missing above it. */
+export const prepareDirectory = (
+  directory: string
+): Effect.Effect<void, CannotStart, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
     yield* Effect.mapError(
       makeDirectories(directory),
       (error) => because(`DATA_DIR: cannot make the directory ${JSON.stringify(directory)} (${whyNot(error)})`)
@@ -70,11 +82,7 @@ const sqlite = (
       fs.access(directory, { writable: true }),
       (error) => because(`DATA_DIR: cannot write into ${JSON.stringify(directory)} (${whyNot(error)})`)
     )
-    return orCannotStart(
-      SqliteClient.layer({ filename }),
-      (error) => `DATA_DIR: cannot use ${JSON.stringify(filename)}: ${error.message}`
-    )
-  }))
+  })
 
 /** From the top down, each by itself: Node's own way to make several never ends where the file system refuses one. */
 const makeDirectories = (
