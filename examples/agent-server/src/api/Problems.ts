@@ -27,12 +27,6 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   { ...members("invalid_request"), errors: Schema.Array(InvalidField) }
 ) {}
 
-export class MalformedRequest extends HttpApiError.Problem<MalformedRequest>()(
-  "MalformedRequest",
-  kind("malformed_request"),
-  members("malformed_request")
-) {}
-
 export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
   "AgentNotFound",
   kind("agent_not_found"),
@@ -49,12 +43,6 @@ export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),
   members("not_simulated")
-) {}
-
-export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()(
-  "RequestTimeout",
-  kind("request_timeout"),
-  members("request_timeout")
 ) {}
 
 export class WrongAgent extends HttpApiError.Problem<WrongAgent>()(
@@ -109,12 +97,6 @@ export class ContextTooLong extends HttpApiError.Problem<ContextTooLong>()(
   "ContextTooLong",
   kind("context_too_long"),
   members("context_too_long")
-) {}
-
-export class HeadersTooLarge extends HttpApiError.Problem<HeadersTooLarge>()(
-  "HeadersTooLarge",
-  kind("headers_too_large"),
-  members("headers_too_large")
 ) {}
 
 export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimited>()(

@@ -70,7 +70,8 @@ const make = Effect.gen(function*() {
       mode !== "Primary"
         ? instead
         : Effect.catch(direct, (error) =>
-          Effect.flatMap(isAway(error), (away): Effect.Effect<B, E | E2, R2> => away ? instead : Effect.fail(error))))
+          Effect.flatMap(isAway(error), (away): Effect.Effect<B, E | E2, R2> =>
+            away ? instead : Effect.fail(error))))
 
   const failing = <A>(
     self: Effect.Effect<A, KeyValueStore.KeyValueStoreError>
@@ -83,16 +84,23 @@ const make = Effect.gen(function*() {
     ))
 
   const copyOf = (id: string): Effect.Effect<SessionDocument, SessionMissing | StorageError> =>
-    Effect.flatMap(find(id), (found) => found === undefined ? Effect.fail(new SessionMissing({ id })) : Effect.succeed(found))
+    Effect.flatMap(
+      find(id),
+      (found) => found === undefined ? Effect.fail(new SessionMissing({ id })) : Effect.succeed(found)
+    )
 
   /** The copies get what the database has. Without them an outage is harder, and this turn is as well as without it. */
   const copy = (id: string): Effect.Effect<void> =>
-    Effect.ignore(Effect.flatMap(find(id), (found) =>
-      found === undefined ? Effect.void : failing(store.set(keyOf(id), encode({ ...found, waiting: [] })))))
+    Effect.ignore(
+      Effect.flatMap(find(id), (found) =>
+        found === undefined ? Effect.void : failing(store.set(keyOf(id), encode({ ...found, waiting: [] }))))
+    )
 
   const journal = (turn: Unit["turns"][number]): Effect.Effect<void, StorageError> =>
-    Effect.flatMap(turn.first ? Effect.undefined : find(turn.sessionId), (before) =>
-      failing(store.set(keyOf(turn.sessionId), encode(withTurn(before, turn)))))
+    Effect.flatMap(
+      turn.first ? Effect.undefined : find(turn.sessionId),
+      (before) => failing(store.set(keyOf(turn.sessionId), encode(withTurn(before, turn))))
+    )
 
   const inDatabase = <A, E, R>(self: Effect.Effect<A, E, R>) =>
     Effect.suspend(() => {

@@ -59,8 +59,10 @@ export const decode = (
   key: string,
   text: string
 ): Effect.Effect<SessionDocument, KeyValueStore.KeyValueStoreError> =>
-  Effect.mapError(decodeText(text), (cause) =>
-    new KeyValueStore.KeyValueStoreError({ method: "get", key, message: "This is no session", cause }))
+  Effect.mapError(
+    decodeText(text),
+    (cause) => new KeyValueStore.KeyValueStoreError({ method: "get", key, message: "This is no session", cause })
+  )
 
 /** The document with another turn in it, which the database may not have. */
 export const withTurn = (

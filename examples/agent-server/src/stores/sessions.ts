@@ -45,6 +45,8 @@ const withJournal = ({ dataDir, whileAway }: Options) =>
         journal: alone ? Journal.layer(dataDir, redis) : Journal.layerCopies(redis)
       }),
       (error) =>
-        Layer.effectContext(Effect.fail(because(`DATA_DIR: cannot use the journal in ${JSON.stringify(dataDir)}: ${error.message}`)))
+        Layer.effectContext(
+          Effect.fail(because(`DATA_DIR: cannot use the journal in ${JSON.stringify(dataDir)}: ${error.message}`))
+        )
     )
   }))

@@ -48,8 +48,10 @@ export const make = (sessions: Service): KeyValueStore.KeyValueStore => {
     get: (key) => withId("get", key, read),
     getUint8Array: () => unsupported("getUint8Array"),
     set: (key, value) =>
-      typeof value !== "string" ? unsupported("set") : Effect.flatMap(decode(key, value), ({ waiting }) =>
-        withId("set", key, () => Effect.forEach(waiting, store, { discard: true }))),
+      typeof value !== "string" ?
+        unsupported("set") :
+        Effect.flatMap(decode(key, value), ({ waiting }) =>
+          withId("set", key, () => Effect.forEach(waiting, store, { discard: true }))),
     remove: (key) =>
       withId("remove", key, (id) => Effect.catchTag(sessions.delete(id), "SessionMissing", () => Effect.void)),
     clear: unsupported("clear"),
