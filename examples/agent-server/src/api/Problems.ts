@@ -39,6 +39,12 @@ export class SessionNotFound extends HttpApiError.Problem<SessionNotFound>()(
   members("session_not_found")
 ) {}
 
+export class FallbackRouteNotFound extends HttpApiError.Problem<FallbackRouteNotFound>()(
+  "FallbackRouteNotFound",
+  kind("fallback_route_not_found"),
+  members("fallback_route_not_found")
+) {}
+
 export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),
@@ -91,6 +97,24 @@ export class ContentRefused extends HttpApiError.Problem<ContentRefused>()(
   "ContentRefused",
   kind("content_refused"),
   members("content_refused")
+) {}
+
+export class InvalidAudio extends HttpApiError.Problem<InvalidAudio>()(
+  "InvalidAudio",
+  kind("invalid_audio"),
+  members("invalid_audio")
+) {}
+
+export class NoSpeech extends HttpApiError.Problem<NoSpeech>()(
+  "NoSpeech",
+  kind("no_speech"),
+  members("no_speech")
+) {}
+
+export class TurnInterrupted extends HttpApiError.Problem<TurnInterrupted>()(
+  "TurnInterrupted",
+  kind("turn_interrupted"),
+  members("turn_interrupted")
 ) {}
 
 export class ContextTooLong extends HttpApiError.Problem<ContextTooLong>()(

@@ -5,13 +5,13 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
-import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
 import type * as SqlError from "effect/sql/SqlError"
 import { type Dependency, shown } from "../health/Dependency.ts"
 import { because, type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import { makeDirectories, whyNot } from "../startup/directories.ts"
 
 /** Where the data is. */
 export interface Options {
@@ -83,17 +83,3 @@ export const prepareDirectory = (
       (error) => because(`DATA_DIR: cannot write into ${JSON.stringify(directory)} (${whyNot(error)})`)
     )
   })
-
-/** From the top down, each by itself: Node's own way to make several never ends where the file system refuses one. */
-const makeDirectories = (
-  directory: string
-): Effect.Effect<void, PlatformError, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    if (yield* fs.exists(directory)) return
-    yield* makeDirectories((yield* Path.Path).dirname(directory))
-    yield* fs.makeDirectory(directory)
-  })
-
-/** The operating system's words say more than the kind of the error. */
-const whyNot = ({ reason }: PlatformError): string => reason.cause instanceof Error ? reason.cause.message : reason._tag

@@ -32,10 +32,9 @@
  * const { dispose, handler } = HttpRouter.toWebHandler(routes, { disableLogger: true })
  *
  * const reply = await handler(new Request("http://app.test/api/v1/monitoring/health"))
- * const { critical_down, services } = await reply.json()
+ * const { services } = await reply.json()
  * await dispose()
  * Object.keys(services) // => ["database"]
- * critical_down // => []
  * ```
  *
  * @since 0.1.0

@@ -39,7 +39,7 @@ const server = (
       }),
       HealthProbes.check({
         name: "cache",
-        probe: Effect.fail(new Error("connect ECONNREFUSED 10.0.0.7:6379")),
+        probe: Effect.fail("connect ECONNREFUSED 10.0.0.7:6379"),
         thresholds: { failed: 1 }
       }),
       HealthProbes.heartbeat("loop", { within: "1 hour" })

@@ -200,11 +200,11 @@ const millis = (duration: Duration.Duration | undefined): number | null =>
 
 const rounded = (value: number): number => Math.round(value * 1_000) / 1_000
 
-const inARow: ReadonlyArray<SessionMetrics.Stage> = ["asr", "llm", "tts"]
+const inARow = new Set<SessionMetrics.Stage>(["asr", "llm", "tts"])
 
 const toMetrics = ({ active, stages, totals }: SessionMetrics.Report): typeof Metrics.Type => {
   const average = (name: SessionMetrics.Stage) => millis(stages.find(({ stage }) => stage === name)?.average)
-  const parts = stages.filter(({ stage }) => inARow.includes(stage)).map(({ stage }) => average(stage))
+  const parts = stages.filter(({ stage }) => inARow.has(stage)).map(({ stage }) => average(stage))
   const known = parts.filter((part) => part !== null)
   return {
     active_sessions: active,
