@@ -4,14 +4,12 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as AdminApi from "effect-resilience/http/AdminApi"
 import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as MonitoringApi from "effect-resilience/http/MonitoringApi"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
-import * as SessionMetrics from "effect-resilience/SessionMetrics"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
@@ -72,7 +70,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const health = Layer.unwrap(Effect.gen(function*() {
     const dependencies = [
-      ...yield* Providers.dependencies(settings.provider),
+      ...yield* Providers.dependencies(settings),
       yield* Database.dependency(settings),
       ...yield* SharedStores.dependencies(settings.redisUrl)
     ]
@@ -128,13 +126,13 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
   return Layer.merge(greeting, AutoRedrive.layer(settings.autoRedrive)).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
-    Layer.provide([health, SessionMetrics.layer()]),
+    Layer.provide(health),
     Layer.provide(voice),
     Layer.provide(turns),
     Layer.provide(MeasuresFile.layer(settings)),
     Layer.provide(policies.guards),
     Layer.provide(Replies.Replies.layer),
-    Layer.provide(Layer.provide(SpeechBreakers.layer, CircuitBreaker.layerStoreMemory)),
+    Layer.provide(SpeechBreakers.layer),
     Layer.provide(Spending.layer(settings.providerLimits)),
     Layer.provide(RateLimiter.layer),
     Layer.provide([letters, sessions]),

@@ -49,4 +49,3 @@ const modelLines = (provider: Provider): ReadonlyArray<string> => {
   }
   return real(provider).map(({ at, route }) => at === undefined ? route : `${route} at ${shown(at)}`)
 }
-
