@@ -46,6 +46,7 @@ import * as OtlpResource from "effect/observability/OtlpResource"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as Schedule from "effect/Schedule"
 import * as Tracer from "effect/Tracer"
+import { layerFromConfig } from "./internal/layerFromConfig.ts"
 import { durationMillis, oneOf, positiveInteger, positiveMillis } from "./internal/options.ts"
 import * as Env from "./internal/otlpExporter/env.ts"
 import { sending } from "./internal/otlpExporter/request.ts"
@@ -92,7 +93,7 @@ export interface Options {
   readonly resource?: Resource | undefined
   /** Spans that may wait, besides those of requests that are under way. A positive integer. Default 2,048. */
   readonly queueSize?: number | undefined
-  /** Spans of a request. A positive integer of at most `queueSize`. Default 512. */
+  /** Spans of a request. A positive integer of at most `queueSize`. Default 512, or `queueSize` where that is less. */
   readonly batchSize?: number | undefined
   /** Requests under way at a time, those that wait to be tried again among them. A positive integer. Default 4. */
   readonly concurrency?: number | undefined
@@ -167,12 +168,10 @@ export const fromEnv: Config.Config<Options & { readonly resource: Resource } | 
  * @category layers
  * @since 0.1.0
  */
-export const layerFromEnv: Layer.Layer<EffectExporter.Flusher, Config.ConfigError, HttpClient.HttpClient> = Layer.unwrap(
-  Effect.map(
-    fromEnv,
-    (options): Layer.Layer<EffectExporter.Flusher, never, HttpClient.HttpClient> =>
-      options === undefined ? EffectExporter.layerFlusher : layer(options)
-  )
+export const layerFromEnv: Layer.Layer<EffectExporter.Flusher, Config.ConfigError, HttpClient.HttpClient> = layerFromConfig(
+  fromEnv,
+  (options): Layer.Layer<EffectExporter.Flusher, never, HttpClient.HttpClient> =>
+    options === undefined ? EffectExporter.layerFlusher : layer(options)
 )
 
 const serializations = {
@@ -183,11 +182,13 @@ const serializations = {
 const defaultRetry = Schedule.exponential("1 second").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
 
 const check = (options: Options) => {
-  const { batchSize = 512, compression = "none", concurrency = 4, protocol = "http/protobuf", queueSize, resource } =
-    options
-  if (!URL.canParse(options.url)) throw new RangeError(`url must be a URL, got ${JSON.stringify(options.url)}`)
-  const capacity = positiveInteger("queueSize", queueSize ?? Math.max(2048, batchSize))
-  if (positiveInteger("batchSize", batchSize) > capacity) {
+  const { compression = "none", concurrency = 4, protocol = "http/protobuf", queueSize = 2048, resource } = options
+  if (!Env.isHttpUrl(options.url)) {
+    throw new RangeError(`url must be a URL of HTTP, got ${JSON.stringify(options.url)}`)
+  }
+  const capacity = positiveInteger("queueSize", queueSize)
+  const batchSize = positiveInteger("batchSize", options.batchSize ?? Math.min(512, capacity))
+  if (batchSize > capacity) {
     throw new RangeError(`batchSize must be at most queueSize, which is ${capacity}, got ${batchSize}`)
   }
   return {

@@ -30,11 +30,17 @@ const either = <A>(name: string, config: (name: string) => Config.Config<A>): Co
 
 const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> => Config.withDefault(config, undefined)
 
+/** `collector:4318` is a URL, too, but not of HTTP. */
+export const isHttpUrl = (url: string): boolean => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
+
+const httpUrl = (name: string) =>
+  Config.schema(Schema.String.check(Schema.makeFilter(isHttpUrl, { expected: "a URL of HTTP" })), name)
+
 const endpoint: Config.Config<string | undefined> = Config.all({
-  own: optional(Config.URL("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
-  shared: optional(Config.URL("OTEL_EXPORTER_OTLP_ENDPOINT"))
+  own: optional(httpUrl("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
+  shared: optional(httpUrl("OTEL_EXPORTER_OTLP_ENDPOINT"))
 }).pipe(Config.map(({ own, shared }) => {
-  if (own !== undefined) return own.toString()
+  if (own !== undefined) return own
   if (shared === undefined) return undefined
   const url = new URL(shared)
   url.pathname = `${url.pathname.replace(/\/$/, "")}/v1/traces`
