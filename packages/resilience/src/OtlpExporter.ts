@@ -108,6 +108,25 @@ export interface Options {
 }
 
 /**
+ * The options that {@link fromEnv} finds. Times are in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OptionsFromEnv extends Options {
+  readonly headers: { readonly [name: string]: string }
+  readonly protocol: Protocol
+  readonly compression: "gzip" | "none"
+  readonly resource: {
+    readonly serviceName: string
+    readonly serviceVersion?: string | undefined
+    readonly attributes: { readonly [name: string]: string }
+  }
+  readonly timeout?: number | undefined
+  readonly interval?: number | undefined
+}
+
+/**
  * A tracer that exports. It goes into the layers that start spans, and behind `Tracing.layer`.
  *
  * Throws a `RangeError` for a `url` that is none, an unknown protocol, sizes that are no positive integers, a `batchSize`
@@ -160,7 +179,7 @@ export const layer = (options: Options): Layer.Layer<EffectExporter.Flusher, nev
  * @category options
  * @since 0.1.0
  */
-export const fromEnv: Config.Config<Options & { readonly resource: Resource } | undefined> = Env.fromEnv
+export const fromEnv: Config.Config<OptionsFromEnv | undefined> = Env.fromEnv
 
 /**
  * {@link layer} with the options of {@link fromEnv}. Where they say that nothing is exported, tracers stay what they are.
