@@ -184,9 +184,10 @@ describe("OtlpExporter", () => {
         assert.isAbove(counts.exported, 0)
         assert.isAbove(counts.dropped_export, 0)
         assert.strictEqual(counts.exported + counts.dropped_queue + counts.dropped_export, ended)
-        // A request that was cut or timed out may have arrived, but none that was refused is here, and none twice for it.
-        assert.strictEqual(collector.spans.length, counts.exported)
-        assert.strictEqual(new Set(collector.spans.map(({ spanId }) => spanId)).size, counts.exported)
+        // A request that was given up may have arrived, and then its spans did twice; what is said to be exported is here.
+        const arrived = new Set(collector.spans.map(({ spanId }) => spanId)).size
+        assert.isAtLeast(arrived, counts.exported)
+        assert.isAtMost(arrived, counts.exported + counts.dropped_export)
       }).pipe(Effect.scoped, apart),
     60_000
   )

@@ -39,7 +39,7 @@ export const pages: Readonly<Record<string, Page>> = {
     title: "Metrics",
     peers: ["effect", "prom-client", "@opentelemetry/sdk-metrics"],
     comparisons: Metrics.comparisons,
-    notes: Metrics.notes
+    notes: ""
   },
   "rate-limiter": {
     title: "Rate limiter in memory",
