@@ -100,7 +100,8 @@ const tracerOfNothing = Layer.sync(Tracer.Tracer, () => {
 export const comparisons: ReadonlyArray<Comparison> = [
   {
     title: "A span, at 1 %",
-    call: "A trace of one span with two attributes around a call that succeeds; ours keeps it until it is known whether it failed.",
+    call:
+      "A trace of one span with two attributes around a call that succeeds; ours keeps it until it is known whether it failed.",
     contenders: [
       inEffect("Tracing, with the tail", sampled(true), turn(Effect.void)),
       inEffect("Tracing, without the tail", sampled(false), turn(Effect.void)),
