@@ -48,7 +48,7 @@ import * as Tracing from "effect-resilience/Tracing"
 import type * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import { samplerOf } from "./internal/sampler.ts"
 
 /**

@@ -4,6 +4,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as OtlpExporter from "effect-resilience/OtlpExporter"
 import * as Tracing from "effect-resilience/Tracing"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -18,6 +19,8 @@ const apart = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(self, Metric.MetricRegistry, new Map())
 
 const quiet = Logger.layer([])
+
+class NoSuchTool extends Data.TaggedError("NoSuchTool")<{ readonly message: string }> {}
 
 /** What was logged, a line each. */
 const listening = (lines: Array<string>) => Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])
@@ -73,7 +76,7 @@ describe("OtlpExporter", () => {
               yield* Effect.annotateCurrentSpan({ agent: "front", tokens: 12, share: 0.5, last: true, of: ["a", "b"] })
               const span = yield* Effect.currentSpan
               span.event("thought", span.status.startTime, { about: "it" })
-              return yield* Effect.fail(new Error("no such tool"))
+              return yield* Effect.fail(new NoSuchTool({ message: "no such tool" }))
             }).pipe(Effect.withSpan("call", { kind: "client" }), Effect.ignore)
             yield* Effect.withSpan(child, "turn", { root: true, kind: "server" })
           }).pipe(

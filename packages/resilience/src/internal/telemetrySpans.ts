@@ -5,7 +5,7 @@ import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 
-export type Result = "exported" | "dropped_queue" | "dropped_export" | "unsampled"
+type Result = "exported" | "dropped_queue" | "dropped_export" | "unsampled"
 
 export type Count = (result: Result, spans: number) => void
 
