@@ -50,7 +50,9 @@ export const working: (options: Options) => Effect.Effect<Working, never, Scope.
       }
       if (failing || closed) return Effect.void
       failing = true
-      return Effect.logWarning("Spans cannot be exported, and are lost while that lasts", Cause.pretty(exit.cause))
+      // A failure has a message; a defect may be anything, and is asked for one as anything can be.
+      const { message } = Object(Cause.squash(exit.cause)) as { readonly message?: unknown }
+      return Effect.logWarning(`Spans cannot be exported, and are lost while that lasts: ${String(message)}`)
     }
 
     const drop = (result: "dropped_queue" | "dropped_export", spans: number) => {
