@@ -39,12 +39,10 @@ export interface LimitOptions extends RateLimiter.WaitOptions {
   readonly rules: RateLimiter.Policy | ReadonlyArray<RateLimiter.Rule>
 }
 
-/** A chain of routes, whatever they provide, fail with and need. */
-// A chain is invariant in all three, so only `any` stands for all chains.
-// oxlint-disable-next-line typescript/no-explicit-any
-type AnyChain = FallbackChain.FallbackChain<any, any, any>
+/** What tells a chain from other values. A chain is invariant in what its routes are, so no type stands for all chains. */
+export type AnyChain = Pick<FallbackChain.FallbackChain<never, never, never>, typeof FallbackChain.TypeId | "name">
 
-/** A queue or a cache of any payload: as with chains. */
+// A queue and a cache are invariant in their payloads, so only `any` stands for all of them.
 // oxlint-disable-next-line typescript/no-explicit-any
 type AnyQueue = DeadLetterQueue.DeadLetterQueue<any>
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -148,6 +146,13 @@ type If<Condition extends boolean, Then, Else = never> = Condition extends true 
 
 type Fallback<O> = O extends { readonly fallback: infer F } ? F : never
 
+/** What a fallback gives, fails with, needs and provides: a chain answers with what the effect does on a route. */
+type FallbackTypes<F> = F extends FallbackChain.FallbackChain<infer P, infer E, infer R>
+  ? { readonly answer: never; readonly error: E | FallbackChain.FallbackExhausted; readonly needs: R; readonly gives: P }
+  : F extends (...args: infer _Args) => Effect.Effect<infer A, infer E, infer R>
+    ? { readonly answer: A; readonly error: E; readonly needs: R; readonly gives: never }
+  : never
+
 /**
  * What a policy of these options may fail with besides what the effect does.
  *
@@ -162,9 +167,7 @@ export type ErrorOf<O> =
   | If<Given<O, "deadLetter">, DeadLetterQueue.DeadLetterStoreError | DeadLetterQueue.PayloadUnencodable>
   | (O extends { readonly retry: Schedule.Schedule<infer _Output, infer _Input, infer Error, infer _Env> } ? Error
     : never)
-  | (Fallback<O> extends FallbackChain.FallbackChain<infer _P, infer E, infer _R> ? E | FallbackChain.FallbackExhausted
-    : Fallback<O> extends (...args: infer _Args) => Effect.Effect<infer _A, infer E, infer _R> ? E
-    : never)
+  | FallbackTypes<Fallback<O>>["error"]
 
 /**
  * What the calls of a policy of these options need besides what the effect does.
@@ -174,9 +177,7 @@ export type ErrorOf<O> =
  */
 export type ServicesOf<O> =
   | (O extends { readonly retry: Schedule.Schedule<infer _Output, infer _Input, infer _Error, infer Env> } ? Env : never)
-  | (Fallback<O> extends FallbackChain.FallbackChain<infer _P, infer _E, infer R> ? R
-    : Fallback<O> extends (...args: infer _Args) => Effect.Effect<infer _A, infer _E, infer R> ? R
-    : never)
+  | FallbackTypes<Fallback<O>>["needs"]
 
 /**
  * The {@link Traits} of a policy of these options.
@@ -188,13 +189,11 @@ export interface TraitsOf<O> extends Traits {
   readonly accepts: O extends { readonly cache: ResponseCache.ResponseCache<infer _Request, infer A> } ? A : unknown
   readonly answers:
     | (O extends { readonly cache: ResponseCache.ResponseCache<infer _Request, infer A> } ? A : never)
-    | (Fallback<O> extends FallbackChain.FallbackChain<infer _P, infer _E, infer _R> ? never
-      : Fallback<O> extends (...args: infer _Args) => Effect.Effect<infer A, infer _E, infer _R> ? A
-      : never)
+    | FallbackTypes<Fallback<O>>["answer"]
   readonly fails: O extends { readonly retry: Schedule.Schedule<infer _Output, infer Input, infer _Error, infer _Env> }
     ? Input
     : unknown
-  readonly provides: Fallback<O> extends FallbackChain.FallbackChain<infer P, infer _E, infer _R> ? P : never
+  readonly provides: FallbackTypes<Fallback<O>>["gives"]
   readonly call:
     & CallOptions
     & (O extends { readonly cache: ResponseCache.ResponseCache<infer Request, infer _A> }

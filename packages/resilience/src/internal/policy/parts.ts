@@ -71,15 +71,14 @@ export const partsOf = (
   if (name === "") throw new RangeError("name must not be empty")
   const breaker = breakerOf(name, options.breaker)
   const limit = limitOf(name, options.limit)
-  const isChain = FallbackChain.isFallbackChain(fallback)
   const known = {
     name,
     times: timesOf(options),
     // What it understands and needs is in the policy's type.
     retry: retry as Parts["retry"],
     bulkheads: bulkhead === undefined ? undefined : bulkheadsOf(name, bulkhead),
-    chain: isChain ? fallback : undefined,
-    reply: isChain ? undefined : fallback,
+    chain: FallbackChain.isFallbackChain(fallback) ? fallback : undefined,
+    reply: typeof fallback === "function" ? fallback : undefined,
     deadLetter,
     cache,
     idempotent
