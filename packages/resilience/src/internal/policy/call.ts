@@ -11,6 +11,8 @@ export type AnyEffect = Effect.Effect<unknown, unknown, unknown>
 export const defaultKey = "default"
 
 export interface Call {
+  /** As it was given. */
+  readonly options: AnyCallOptions
   readonly key: string
   readonly limitKey: string
   readonly cost: RateLimiter.Cost | undefined
@@ -30,6 +32,7 @@ export const callOf = (options: AnyCallOptions | undefined, idempotent: boolean)
   if (options === undefined) return callOf({}, idempotent)
   const { cost, key = defaultKey, letter, limitKey = key, priority, request, route } = options
   return {
+    options,
     key,
     limitKey,
     cost,

@@ -14,6 +14,7 @@ import { durationMillis, positiveMillis } from "../options.ts"
 import { type Bulkheads, PerKey, shared } from "./bulkheads.ts"
 import type { AnyEffect } from "./call.ts"
 import type { LimitOptions, Options, Times } from "./options.ts"
+import type { OnRoute } from "./stages.ts"
 
 /** The times of a policy, in milliseconds. `call` is `Infinity` where only the other two count. */
 export interface Limits {
@@ -38,6 +39,8 @@ export interface Parts {
   readonly limit: Limit | undefined
   readonly hedge: Hedge.Hedge["Service"] | undefined
   readonly chain: FallbackChain.FallbackChain<unknown, unknown, unknown> | undefined
+  /** What else is done on each of its routes. */
+  readonly onRoute: OnRoute | undefined
   readonly reply: ((error: unknown) => AnyEffect) | undefined
   readonly deadLetter: DeadLetterQueue.DeadLetterQueue<unknown> | undefined
   readonly cache: ResponseCache.ResponseCache<unknown, unknown> | undefined
@@ -78,6 +81,7 @@ export const partsOf = (
     retry: retry as Parts["retry"],
     bulkheads: bulkhead === undefined ? undefined : bulkheadsOf(name, bulkhead),
     chain: FallbackChain.isFallbackChain(fallback) ? fallback : undefined,
+    onRoute: undefined,
     reply: typeof fallback === "function" ? fallback : undefined,
     deadLetter,
     cache,

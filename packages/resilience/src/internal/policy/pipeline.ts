@@ -32,7 +32,7 @@ export const pipelineOf = (parts: Parts): Pipeline => {
   const chained: ReadonlyArray<Placed> = chain === undefined ? [] : [{
     what: `fallback: the routes of "${chain.name}", one after the other`,
     why: "what follows is there for each route apart",
-    stage: Stages.chained(chain, composed(inside))
+    stage: Stages.chained(chain, composed(inside), parts.onRoute)
   }]
   const run = composed(chain === undefined ? [...outside, ...inside] : [...outside, ...chained])
   const all = [...outside, ...chained, ...inside]

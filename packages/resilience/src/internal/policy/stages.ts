@@ -68,26 +68,32 @@ export const cached = (cache: ResponseCache.ResponseCache<unknown, unknown>): St
   const through = cache.through((_request) =>
     Effect.withFiber((fiber) => fiber.getRef(CurrentLookUp) ?? Effect.die("A cached policy looks up within its calls"))
   )
-  return (self, { request }) => Effect.provideService(through(request), CurrentLookUp, self)
+  return (self, { request }) =>
+    request === undefined ? self : Effect.provideService(through(request), CurrentLookUp, self)
 }
+
+/** What a call does on a route, besides what all routes have. */
+export type OnRoute = (route: string, self: AnyEffect, call: Call) => AnyEffect
 
 /** Each route of a chain is a dependency of its own. */
 export const chained = (
   chain: FallbackChain.FallbackChain<unknown, unknown, unknown>,
-  inner: Stage
+  inner: Stage,
+  there: OnRoute | undefined
 ): Stage =>
 (self, call) =>
   chain.run(
-    Effect.flatMap(
-      FallbackChain.currentRoute,
-      (route) => inner(self, Option.isNone(route) ? call : onRoute(call, route.value))
-    ),
+    Effect.flatMap(FallbackChain.currentRoute, (route) => {
+      if (Option.isNone(route)) return inner(self, call)
+      const at = route.value
+      return inner(there === undefined ? self : there(at, self, call), onRoute(call, at))
+    }),
     call.route
   )
 
 /** The letter is kept before anybody hears that the call has failed; where it cannot be kept, that is said too. */
 export const kept = (queue: DeadLetterQueue.DeadLetterQueue<unknown>): Stage => (self, { letter }) =>
-  Effect.catchCause(self, (cause) =>
+  letter === undefined ? self : Effect.catchCause(self, (cause) =>
     Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.matchCauseEffect(queue.offer(letter, { cause }), {
       onSuccess: () => Effect.failCause(cause),
       onFailure: (unkept) => Effect.failCause(Cause.combine(unkept, cause))
