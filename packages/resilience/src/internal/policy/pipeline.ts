@@ -99,8 +99,8 @@ const insideOf = (parts: Parts): ReadonlyArray<Placed | undefined> => {
     },
     retry && {
       what: "retry: by its schedule",
-      why: "holds its place while it waits; never longer than the deadline leaves",
-      stage: Stages.retried(name, retry)
+      why: "holds its place while it waits; never earlier than was asked, never later than the deadline",
+      stage: Stages.retried(name, retry, Math.min(times.total, times.call) < Infinity)
     },
     {
       what: "attempt: counted, timed and traced where somebody listens",

@@ -46,12 +46,17 @@ export const broken = (breaker: CircuitBreaker.Breaker): Stage => (self, { key }
 export const placed = (bulkheads: Bulkheads): Stage => (self, { bulkhead, key }) =>
   Effect.suspend(() => bulkheads.at(key).run(self, bulkhead))
 
-/** What may not be done twice is not retried. */
+/** How long a dependency may ask a call to wait that has no deadline: beyond that, nobody is waiting any more. */
+const patience = "10 minutes"
+
+/** What may not be done twice is not retried, and nothing is earlier than the dependency asked. */
 export const retried = (
   name: string,
-  policy: Schedule.Schedule<unknown, unknown, unknown, unknown>
+  policy: Schedule.Schedule<unknown, unknown, unknown, unknown>,
+  hasDeadline: boolean
 ): Stage => {
-  const around = Retry.retry(Retry.withinDeadline(policy), { name })
+  const asked = Retry.respectRetryAfter(policy, { cap: hasDeadline ? Infinity : patience })
+  const around = Retry.retry(Retry.withinDeadline(asked), { name })
   return (self, { idempotent }) => idempotent ? around(self) : self
 }
 
