@@ -136,6 +136,29 @@ export const attempt: {
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.Input) => cut(self, duration, "attempt"))
 
 /**
+ * Tells an effect that it has at most `duration`, or what an enclosing deadline leaves, and cuts nothing: {@link attempt} below ends
+ * at that time, {@link remaining} and {@link header} know of it, and retries that would not fit are not made.
+ *
+ * For a policy whose attempts are cut each by itself, where cutting the whole as well would only cost.
+ *
+ * Throws a `RangeError` when `duration` is not a duration of zero or more.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const announce: {
+  (duration: Duration.Input): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.Input): Effect.Effect<A, E, R>
+} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.Input): Effect.Effect<A, E, R> => {
+  const asked = durationMillis("duration", duration)
+  return asked === Infinity
+    ? self
+    : Effect.withFiber((fiber) =>
+      Effect.provideService(self, CurrentDeadline, tightest(fiber, monotonicMillis(fiber), asked, "total"))
+    )
+})
+
+/**
  * How much time the running work has left; `None` when it has no deadline.
  *
  * **Example** (What an enclosing deadline leaves)
@@ -268,15 +291,26 @@ const cut = <A, E, R>(
   const raced = Effect.raceFirst(self, timeIsUp)
   return Effect.withFiber((fiber) => {
     const now = monotonicMillis(fiber)
-    const enclosing = fiber.getRef(CurrentDeadline)
-    // Where the enclosing deadline is the tighter one, what passes is that one: whichever of the two timers fires
-    // first, the error is the same.
-    const current = enclosing !== undefined && enclosing.end <= now + asked
-      ? enclosing
-      : { scope, start: now, budget: asked, end: now + asked, told: false }
+    const current = tightest(fiber, now, asked, scope)
     if (current.end <= now) return Effect.fail(exceeded(fiber, current, 0))
     return Effect.provideService(raced, CurrentDeadline, current)
   })
+}
+
+/**
+ * Where the enclosing deadline is the tighter one, what passes is that one: whichever of the two timers fires first, the error is
+ * the same.
+ */
+const tightest = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  now: number,
+  asked: number,
+  scope: Current["scope"]
+): Current => {
+  const enclosing = fiber.getRef(CurrentDeadline)
+  return enclosing !== undefined && enclosing.end <= now + asked
+    ? enclosing
+    : { scope, start: now, budget: asked, end: now + asked, told: false }
 }
 
 const exceeded = (

@@ -5,6 +5,7 @@ import * as Bulkhead from "./bulkhead.ts"
 import * as CircuitBreaker from "./circuitBreaker.ts"
 import * as CircuitBreakerHttp from "./circuitBreakerHttp.ts"
 import * as Hedge from "./hedge.ts"
+import * as Pipeline from "./pipeline.ts"
 import * as RateLimiter from "./rateLimiter.ts"
 import * as RateLimiterStores from "./rateLimiterStores.ts"
 import * as RateLimiterTruth from "./rateLimiterTruth.ts"
@@ -32,6 +33,12 @@ export const pages: Readonly<Record<string, Page>> = {
   },
   bulkhead: { title: "Bulkhead", peers: ["effect", "cockatiel"], comparisons: Bulkhead.comparisons, notes: "" },
   hedge: { title: "Hedge", peers: ["effect"], comparisons: Hedge.comparisons, notes: Hedge.notes },
+  pipeline: {
+    title: "Pipeline",
+    peers: ["effect", "cockatiel"],
+    comparisons: Pipeline.comparisons,
+    notes: Pipeline.notes
+  },
   "rate-limiter": {
     title: "Rate limiter in memory",
     peers: ["effect", "rate-limiter-flexible"],

@@ -15,6 +15,8 @@ interface Placed {
 
 export interface Pipeline {
   readonly run: Stage
+  /** The same where nobody listens and nothing is traced. */
+  readonly quiet: Stage
   readonly explain: string
   /** It does nothing to a call. */
   readonly isEmpty: boolean
@@ -26,18 +28,26 @@ export interface Pipeline {
  * A chain runs what is inside of it once a route, so it is where the list is cut in two.
  */
 export const pipelineOf = (parts: Parts): Pipeline => {
-  const { chain } = parts
   const inside = placed(insideOf(parts))
   const outside = placed(outsideOf(parts))
-  const chained: ReadonlyArray<Placed> = chain === undefined ? [] : [{
+  const all = [...outside, ...chained(parts, inside), ...inside]
+  const run = (inside: ReadonlyArray<Placed>) =>
+    composed(parts.chain === undefined ? [...outside, ...inside] : [...outside, ...chained(parts, inside)])
+  const working = inside.filter(({ why }) => why !== "")
+  return {
+    run: run(inside),
+    quiet: run(working),
+    explain: explained(parts.name, all),
+    isEmpty: outside.length + working.length === 0 && parts.chain === undefined
+  }
+}
+
+const chained = ({ chain, onRoute }: Parts, inside: ReadonlyArray<Placed>): ReadonlyArray<Placed> =>
+  chain === undefined ? [] : [{
     what: `fallback: the routes of "${chain.name}", one after the other`,
     why: "what follows is there for each route apart",
-    stage: Stages.chained(chain, composed(inside), parts.onRoute)
+    stage: Stages.chained(chain, composed(inside), onRoute)
   }]
-  const run = composed(chain === undefined ? [...outside, ...inside] : [...outside, ...chained])
-  const all = [...outside, ...chained, ...inside]
-  return { run, explain: explained(parts.name, all), isEmpty: all.every(({ why }) => why === "") }
-}
 
 const placed = (all: ReadonlyArray<Placed | undefined>): ReadonlyArray<Placed> =>
   all.filter((one) => one !== undefined)
@@ -95,7 +105,7 @@ const insideOf = (parts: Parts): ReadonlyArray<Placed | undefined> => {
     times.call === Infinity ? undefined : {
       what: `deadline.call: ${formatMillis(times.call)}`,
       why: "ends inside of the breaker, so that a call that hangs counts",
-      stage: Stages.within(Duration.millis(times.call))
+      stage: Stages.announced(Duration.millis(times.call))
     },
     retry && {
       what: "retry: by its schedule",
@@ -107,10 +117,12 @@ const insideOf = (parts: Parts): ReadonlyArray<Placed | undefined> => {
       why: "",
       stage: Stages.observedAttempt(name)
     },
-    times.attempt === Infinity ? undefined : {
-      what: `deadline.attempt: ${formatMillis(times.attempt)}`,
-      why: "inside of the retries: one attempt that hangs leaves time for another",
-      stage: Stages.attemptWithin(Duration.millis(times.attempt))
+    Math.min(times.attempt, times.call) === Infinity ? undefined : {
+      what: `deadline.attempt: ${formatMillis(Math.min(times.attempt, times.call))}`,
+      why: times.attempt === Infinity
+        ? "cuts what deadline.call leaves"
+        : "inside of the retries: one attempt that hangs leaves time for another",
+      stage: Stages.attemptWithin(Duration.millis(Math.min(times.attempt, times.call)))
     },
     hedge && {
       what: "hedge: another attempt beside a slow one",

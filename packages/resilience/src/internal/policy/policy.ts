@@ -7,7 +7,7 @@ import { lint, type Warning } from "./lint.ts"
 import type { Options, Plain, Traits } from "./options.ts"
 import type { Parts } from "./parts.ts"
 import { type Pipeline, pipelineOf } from "./pipeline.ts"
-import { observed } from "./stages.ts"
+import { isObserved, observed } from "./stages.ts"
 
 export const TypeId = "~effect-resilience/Policy" as const
 
@@ -80,12 +80,23 @@ export class Composed {
   readonly bulkhead = (key: string = defaultKey): Bulkhead.Bulkhead["Service"] | undefined =>
     this.parts.bulkheads?.at(key)
 
-  readonly run = (self: AnyEffect, options?: AnyCallOptions): AnyEffect =>
-    Effect.withFiber((fiber) => {
+  readonly run = (self: AnyEffect, options?: AnyCallOptions): AnyEffect => {
+    // An effect that is run again is composed once, for as long as the policy is the same.
+    let composed: AnyEffect | undefined
+    let by: Pipeline | undefined
+    return Effect.withFiber((fiber) => {
       const { parts, pipeline } = this
       if (pipeline.isEmpty) return self
-      return observed(fiber, parts.name, pipeline.run(self, callOf(options, parts.idempotent)))
+      if (isObserved(fiber)) {
+        return observed(fiber, parts.name, pipeline.run(self, callOf(options, parts.idempotent)))
+      }
+      if (composed === undefined || by !== pipeline) {
+        composed = pipeline.quiet(self, callOf(options, parts.idempotent))
+        by = pipeline
+      }
+      return composed
     })
+  }
 }
 
 /** The types say what the stages do to those of an effect. */

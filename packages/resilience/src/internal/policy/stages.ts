@@ -26,6 +26,9 @@ export type Stage = (self: AnyEffect, call: Call) => AnyEffect
 
 export const within = (duration: Duration.Duration): Stage => (self) => Deadline.within(self, duration)
 
+/** Cuts nothing: each attempt is cut when this is over, and retries that would be later are not made. */
+export const announced = (duration: Duration.Duration): Stage => (self) => Deadline.announce(self, duration)
+
 export const attemptWithin = (duration: Duration.Duration): Stage => (self) => Deadline.attempt(self, duration)
 
 export const limited = (
@@ -125,6 +128,9 @@ export const observedAttempt = (name: string): Stage => (self, call) =>
   })
 
 export const spanName = (name: string): string => `resilience.pipeline ${name}`
+
+export const isObserved = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+  fiber.cache.span !== undefined || Signal.isHeardUnsafe(fiber)
 
 /** The whole call, for those who listen and trace. */
 export const observed = (
