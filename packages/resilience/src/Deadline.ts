@@ -44,6 +44,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Failure from "./Failure.ts"
+import { raceTimer } from "./internal/deadline/cut.ts"
 import { type Current, CurrentDeadline, remainingMillis } from "./internal/deadline/current.ts"
 import { monotonicMillis } from "./internal/monotonic.ts"
 import { durationMillis } from "./internal/options.ts"
@@ -288,12 +289,11 @@ const cut = <A, E, R>(
 ): Effect.Effect<A, E | DeadlineExceeded, R> => {
   const asked = durationMillis("duration", duration)
   if (asked === Infinity) return self
-  const raced = Effect.raceFirst(self, timeIsUp)
   return Effect.withFiber((fiber) => {
     const now = monotonicMillis(fiber)
     const current = tightest(fiber, now, asked, scope)
     if (current.end <= now) return Effect.fail(exceeded(fiber, current, 0))
-    return Effect.provideService(raced, CurrentDeadline, current)
+    return raceTimer(fiber, self, current, timeIsUp)
   })
 }
 
