@@ -13,10 +13,12 @@ type Parsed<A> = Result.Result<A, ReadonlyArray<Problem>>
 
 const whole = (message: string): Parsed<never> => Result.fail([{ path: "", message }])
 
+export const tooLarge = (maxSize: number): string => `The document is too large: more than ${maxSize} characters`
+
 /** YAML, and so JSON. */
 export const parse = (text: string, maxSize: number): Parsed<Document> => {
   if (text.length > maxSize) {
-    return whole(`The document is too large: ${text.length} characters, of at most ${maxSize}`)
+    return whole(tooLarge(maxSize))
   }
   if (text.trim() === "") return whole("The document is empty")
   return Result.flatMap(read(text), decode)

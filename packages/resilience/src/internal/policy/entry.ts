@@ -99,7 +99,7 @@ export const check = (
       config,
       breaker: made("breaker", config.breaker, (data) => {
         const options = Build.breakerOf(data)
-        CircuitBreaker.make({ ...options, name })
+        void CircuitBreaker.make({ ...options, name })
         return options
       }),
       bulkhead: made("bulkhead", bulkhead, Build.bulkheadOf),

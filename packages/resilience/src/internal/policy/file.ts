@@ -2,8 +2,9 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Schedule from "effect/Schedule"
-import { PolicyDocumentInvalid, type Problem } from "./errors.ts"
+import type * as Schedule from "effect/Schedule"
+import { tooLarge } from "./document.ts"
+import type { PolicyDocumentInvalid, Problem } from "./errors.ts"
 import type { Needs, Registry } from "./policies.ts"
 
 /** What was found in place of a text. */
@@ -15,9 +16,10 @@ const read = (path: string, maxSize: number): Effect.Effect<Read, never, FileSys
     const files = yield* FileSystem.FileSystem
     const { size, type } = yield* files.stat(path)
     if (type !== "File") return problem(`It is no file but a ${type}`)
-    // A character is at least a byte.
-    if (Number(size) > 4 * maxSize) return problem(`The document is too large: ${size} bytes`)
-    return { _tag: "Text", text: yield* files.readFileString(path) } as const
+    // A character has four bytes at most.
+    if (Number(size) > 4 * maxSize) return problem(tooLarge(maxSize))
+    const text = yield* files.readFileString(path)
+    return text.length > maxSize ? problem(tooLarge(maxSize)) : { _tag: "Text", text } as const
   }).pipe(Effect.catch((error) => Effect.succeed(problem(`The file cannot be read: ${error.message}`))))
 
 const problem = (message: string): Read => ({ _tag: "Problem", problem: { path: "", message } })
@@ -62,10 +64,9 @@ export const follow = (
     const again = once.pipe(
       Effect.catch((error) => Effect.logError("A document of policies was refused; the one before stays", error)),
       // Whatever else goes wrong must not end the following.
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.failCause(cause)
-          : Effect.logError(`Looking at ${path} failed`, cause)
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasInterruptsOnly(cause),
+        (cause) => Effect.logError(`Looking at ${path} failed`, cause)
       )
     )
     // The first look is over: what is next begins with a wait.
