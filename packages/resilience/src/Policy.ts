@@ -61,7 +61,6 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -73,9 +72,9 @@ import { PolicyDocumentInvalid } from "./internal/policy/errors.ts"
 import { follow } from "./internal/policy/file.ts"
 import type { ErrorOf, MakingOf, Options, ServicesOf, TraitsOf } from "./internal/policy/options.ts"
 import { partsOf } from "./internal/policy/parts.ts"
+import * as Registries from "./internal/policy/policies.ts"
 import { Composed, type Policy, typed } from "./internal/policy/policy.ts"
 import * as Composing from "./internal/policy/policy.ts"
-import * as Registries from "./internal/policy/policies.ts"
 import * as Schemas from "./internal/policy/schema.ts"
 import type * as Services from "./internal/policy/service.ts"
 import type { RateLimiter } from "./RateLimiter.ts"
@@ -222,13 +221,11 @@ export const parse = (
   options?: DocumentOptions
 ): Effect.Effect<Document, PolicyDocumentInvalid> =>
   Effect.suspend(() => {
-    const parsed = Result.flatMap(Documents.parse(text, maxSizeOf(options)), (document) => {
-      const problems = Documents.references(document)
-      return problems.length === 0 ? Result.succeed(document) : Result.fail(problems)
-    })
-    return Result.isSuccess(parsed)
-      ? Effect.succeed(parsed.success)
-      : Effect.fail(new PolicyDocumentInvalid({ source: "text", problems: parsed.failure }))
+    const { document, problems } = Documents.parse(text, maxSizeOf(options))
+    const found = [...problems, ...Documents.references(document)]
+    return found.length === 0
+      ? Effect.succeed(document)
+      : Effect.fail(new PolicyDocumentInvalid({ source: "text", problems: found }))
   })
 
 /**

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
-import * as Deadline from "effect-resilience/Deadline"
 import * as DeadLetterQueue from "effect-resilience/DeadLetterQueue"
+import * as Deadline from "effect-resilience/Deadline"
 import * as Failure from "effect-resilience/Failure"
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Policy from "effect-resilience/Policy"
@@ -155,8 +155,12 @@ policies:
       const bomb = ["a0: &a0 [x, x]", ...Array.from({ length: 60 }, (_, n) => `a${n + 1}: &a${n + 1} [*a${n}, *a${n}]`)]
       const found = yield* problems([...bomb, "policies: *a60"].join("\n"))
       assert.isAbove(found.length, 60)
-      assert.deepStrictEqual(yield* problems("just a word"), [
-        ": Expected object"
+      assert.deepStrictEqual(yield* problems("just a word"), [": A document is an object with policies"])
+      assert.deepStrictEqual(yield* problems("policies: [1]"), ["policies: A document has policies by name"])
+      assert.deepStrictEqual(yield* problems("{ policies: { a: 1, b: }, more: 1 }"), [
+        "more: There is no such option",
+        "policies.a: A policy is an object",
+        "policies.b: A policy is an object"
       ])
     }))
 
@@ -195,9 +199,12 @@ policies:
       assert.deepStrictEqual(yield* policies.run("__proto__", Effect.succeed(1)), 1)
       assert.deepStrictEqual(yield* policies.run("a.b c", Effect.succeed(2)), 2)
       assert.strictEqual((yield* Effect.flip(policies.get("constructor")))._tag, "PolicyNotFound")
-      assert.deepStrictEqual((yield* problems("policies: { \"a.b c\": { no: 1 } }")).map((line) => line.split(": ")[0]), [
-        "policies[\"a.b c\"].no"
-      ])
+      assert.deepStrictEqual(
+        (yield* problems("policies: { \"a.b c\": { no: 1 } }")).map((line) => line.split(": ")[0]),
+        [
+          "policies[\"a.b c\"].no"
+        ]
+      )
     }).pipe(Effect.scoped, Effect.provide(services)))
 })
 
@@ -223,6 +230,24 @@ policies:
         "policies.c.cache.binding",
         "policies.c.deadLetter",
         "policies.c.hedge"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.effect("tells what is wrong with one option beside what is wrong with another", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Policy.fromText(`
+policies:
+  a:
+    deadline: soon
+    breaker: { trip: { kind: failureRate, window: { calls: 5 }, minimumCalls: 6 } }
+    fallback: { routes: [b] }
+    deadLetter: lost
+`))
+      assert.deepStrictEqual(error.problems.map(({ path }) => path).toSorted(), [
+        "policies.a.breaker",
+        "policies.a.deadLetter",
+        "policies.a.deadline",
+        "policies.a.fallback.routes[0]"
       ])
     }).pipe(Effect.scoped, Effect.provide(services)))
 
@@ -263,12 +288,15 @@ policies:
 `)
       const asked: Array<string> = []
       const down = { [Failure.symbol]: () => Failure.fromHttpStatus(500) }
-      const ask = Effect.flatMap(Effect.map(FallbackChain.currentRoute, (route) => route._tag === "Some" ? route.value : "?"), (
-        route
-      ) => {
-        asked.push(route)
-        return route === "openai" ? Effect.fail(down) : Effect.succeed(`from ${route}`)
-      })
+      const ask = Effect.flatMap(
+        Effect.map(FallbackChain.currentRoute, (route) => route._tag === "Some" ? route.value : "?"),
+        (
+          route
+        ) => {
+          asked.push(route)
+          return route === "openai" ? Effect.fail(down) : Effect.succeed(`from ${route}`)
+        }
+      )
       const fiber = yield* forkNow(policies.run("chat", ask))
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(yield* Fiber.await(fiber), Exit.succeed("from local"))
@@ -383,7 +411,10 @@ policies:
       const policies = yield* Policy.fromText(document(100, 5))
       const fibers = yield* Effect.forEach(
         Array.from({ length: 1_000 }, (_, n) => n),
-        (n) => forkNow(policies.run("api", Effect.delay(Effect.succeed(n), 1 + n % 7), { key: n % 2 === 0 ? "even" : "odd" }))
+        (n) =>
+          forkNow(
+            policies.run("api", Effect.delay(Effect.succeed(n), 1 + n % 7), { key: n % 2 === 0 ? "even" : "odd" })
+          )
       )
       for (let round = 0; round < 60; round++) {
         yield* policies.replace(document(1 + (round * 37) % 150, 2 + round % 3))
@@ -407,7 +438,10 @@ policies:
       const bad = document(9, 2) + "  broken: { deadline: never }\n  worse: { what: 1 }\n"
       const error = yield* Effect.flip(Effect.provide(policies.replace(bad, { source: "PUT /policies" }), listening))
       assert.strictEqual(error.source, "PUT /policies")
-      assert.deepStrictEqual(error.problems.map(({ path }) => path), ["policies.broken.deadline", "policies.worse.what"])
+      assert.deepStrictEqual(error.problems.map(({ path }) => path), [
+        "policies.broken.deadline",
+        "policies.worse.what"
+      ])
       assert.strictEqual((yield* policies.current).version, 1)
       assert.strictEqual((yield* (yield* policies.get("api")).bulkhead()!.state).limit, 3)
       assert.deepStrictEqual(heard.map((signal) => signal._tag === "PoliciesReloaded" && signal.outcome), ["refused"])

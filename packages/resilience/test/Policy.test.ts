@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Bulkhead from "effect-resilience/Bulkhead"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
-import * as Deadline from "effect-resilience/Deadline"
 import * as DeadLetterQueue from "effect-resilience/DeadLetterQueue"
+import * as Deadline from "effect-resilience/Deadline"
 import * as Failure from "effect-resilience/Failure"
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Policy from "effect-resilience/Policy"
@@ -312,7 +312,10 @@ describe("fallbacks of a policy", () => {
         deadline: { total: "10 seconds", call: "4 seconds" },
         fallback: yield* chain(Effect.never)
       })
-      assert.deepStrictEqual(yield* finished(policy.run(Model.use(({ ask }) => ask))), Exit.succeed("from the secondary"))
+      assert.deepStrictEqual(
+        yield* finished(policy.run(Model.use(({ ask }) => ask))),
+        Exit.succeed("from the secondary")
+      )
     }))
 
   it.effect("a function replies to a final failure, a passed deadline included, and not to a bad request", () =>
@@ -344,7 +347,10 @@ describe("fallbacks of a policy", () => {
         yield* finished(policy.run(call, { letter: { order: 17 } })),
         Exit.succeed("we will see to it")
       )
-      assert.deepStrictEqual(yield* finished(policy.run(Effect.succeed("done"), { letter: { order: 18 } })), Exit.succeed("done"))
+      assert.deepStrictEqual(
+        yield* finished(policy.run(Effect.succeed("done"), { letter: { order: 18 } })),
+        Exit.succeed("done")
+      )
       const interrupted = yield* forkNow(policy.run(Effect.never, { letter: { order: 19 } }))
       yield* Fiber.interrupt(interrupted)
       assert.strictEqual(yield* queue.count(), 1)
@@ -376,7 +382,10 @@ describe("a policy with a cache", () => {
       })
       assert.deepStrictEqual(yield* finished(both), Exit.succeed<[string, string]>(["answer 1", "answer 1"]))
       yield* TestClock.adjust("10 minutes")
-      assert.deepStrictEqual(yield* finished(policy.run(Effect.fail("down"), { request: "why?" })), Exit.succeed("answer 1"))
+      assert.deepStrictEqual(
+        yield* finished(policy.run(Effect.fail("down"), { request: "why?" })),
+        Exit.succeed("answer 1")
+      )
       assert.strictEqual(asked, 1)
     }).pipe(Effect.scoped, Effect.provide(services)))
 })
@@ -397,7 +406,9 @@ describe("what a policy tells", () => {
   it.effect("explains its order from the outside in", () =>
     Effect.gen(function*() {
       const { explain } = yield* everything
-      const parts = explain.split("\n").map((line) => /^\d+\. ([\w.]+)/.exec(line)?.[1]).filter((part) => part !== undefined)
+      const parts = explain.split("\n").map((line) => /^\d+\. ([\w.]+)/.exec(line)?.[1]).filter((part) =>
+        part !== undefined
+      )
       assert.deepStrictEqual(parts, [
         "deadline.total",
         "limit",

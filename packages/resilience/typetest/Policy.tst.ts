@@ -1,7 +1,7 @@
 import type * as Bulkhead from "effect-resilience/Bulkhead"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
-import type * as Deadline from "effect-resilience/Deadline"
 import type * as DeadLetterQueue from "effect-resilience/DeadLetterQueue"
+import type * as Deadline from "effect-resilience/Deadline"
 import type * as FallbackChain from "effect-resilience/FallbackChain"
 import * as HttpClientPolicy from "effect-resilience/HttpClientPolicy"
 import * as Policy from "effect-resilience/Policy"

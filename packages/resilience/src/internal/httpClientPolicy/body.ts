@@ -19,7 +19,10 @@ export const buffered = (reply: Reply): Effect.Effect<Reply, Effect.Error<Reply[
   reply.status === 101 ? Effect.succeed(reply) : Effect.map(reply.arrayBuffer, (bytes) => {
     const read = HttpClientResponse.fromWeb(
       reply.request,
-      new Response(bodiless.has(reply.status) ? null : bytes, { status: statusOf(reply), headers: { ...reply.headers } })
+      new Response(bodiless.has(reply.status) ? null : bytes, {
+        status: statusOf(reply),
+        headers: { ...reply.headers }
+      })
     )
     // An object that inherits the rest: responses of different clients have nothing but the interface in common.
     return Object.create(

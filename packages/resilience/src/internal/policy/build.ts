@@ -131,7 +131,9 @@ export const drawingOn = <Output, Input, Error, Env>(
   policy: Schedule.Schedule<Output, Input, Error, Env | RetryBudget.RetryBudget>,
   budget: RetryBudget.RetryBudget["Service"]
 ): Schedule.Schedule<Output, Input, Error, Exclude<Env, RetryBudget.RetryBudget>> =>
-  Schedule.fromStep(Effect.provideService(Schedule.toStep(policy), RetryBudget.RetryBudget, budget)) as Schedule.Schedule<
+  Schedule.fromStep(
+    Effect.provideService(Schedule.toStep(policy), RetryBudget.RetryBudget, budget)
+  ) as Schedule.Schedule<
     Output,
     Input,
     Error,

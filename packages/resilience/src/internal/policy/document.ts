@@ -4,27 +4,30 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Problem } from "./errors.ts"
-import { type Config, Document } from "./schema.ts"
+import { Config, type Document } from "./schema.ts"
 
 /** More than this is no configuration but a mistake, and would keep the process busy for long. */
 export const defaultMaxSize = 262_144
 
-type Parsed<A> = Result.Result<A, ReadonlyArray<Problem>>
+/** What could be read of a document, and what is wrong with the rest. */
+export interface Read {
+  readonly document: Document
+  readonly problems: ReadonlyArray<Problem>
+}
 
-const whole = (message: string): Parsed<never> => Result.fail([{ path: "", message }])
+const nothing = (message: string, path = ""): Read => ({ document: { policies: {} }, problems: [{ path, message }] })
 
 export const tooLarge = (maxSize: number): string => `The document is too large: more than ${maxSize} characters`
 
 /** YAML, and so JSON. */
-export const parse = (text: string, maxSize: number): Parsed<Document> => {
-  if (text.length > maxSize) {
-    return whole(tooLarge(maxSize))
-  }
-  if (text.trim() === "") return whole("The document is empty")
-  return Result.flatMap(read(text), decode)
+export const parse = (text: string, maxSize: number): Read => {
+  if (text.length > maxSize) return nothing(tooLarge(maxSize))
+  if (text.trim() === "") return nothing("The document is empty")
+  const data = valueOf(text)
+  return Result.isFailure(data) ? nothing(`The document cannot be read: ${data.failure}`) : decode(data.success)
 }
 
-const read = (text: string): Parsed<unknown> => {
+const valueOf = (text: string): Result.Result<unknown, string> => {
   let message: string
   try {
     return Result.succeed(Yaml.parse(text))
@@ -39,22 +42,68 @@ const read = (text: string): Parsed<unknown> => {
       message = messageOf(error)
     }
   }
-  return whole(`The document cannot be read: ${message}`)
+  return Result.fail(message)
 }
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 const strict = { errors: "all", onExcessProperty: "error" } as const
 
-const decodeDocument = Schema.decodeUnknownResult(Document, strict)
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
-export const decode = (data: unknown): Parsed<Document> => {
-  const decoded = decodeDocument(data)
-  if (Result.isSuccess(decoded)) return Result.succeed(decoded.success)
-  return Result.fail(
-    issuesOf(decoded.failure.issue).issues.map(({ message, path = [] }) => ({ path: pathOf(path), message }))
+/** A decoder for each option, so that one which is wrong hides nothing that is wrong with the others. */
+const decoders = new Map(
+  Object.entries(Config.fields).map(([name, schema]) => [
+    name,
+    Schema.decodeUnknownResult(Schema.Struct({ [name]: schema }), strict)
+  ])
+)
+
+const isRecord = (data: unknown): data is Readonly<Record<string, unknown>> =>
+  typeof data === "object" && data !== null && !Array.isArray(data)
+
+const decode = (data: unknown): Read => {
+  if (!isRecord(data)) return nothing("A document is an object with policies")
+  const problems: Array<Problem> = Object.keys(data).filter((key) => key !== "policies").map((key) => ({
+    path: pathOf([key]),
+    message: "There is no such option"
+  }))
+  const { policies } = data
+  if (!isRecord(policies)) {
+    problems.push({ path: "policies", message: "A document has policies by name" })
+    return { document: { policies: {} }, problems }
+  }
+  const decoded = Object.entries(policies).map(([name, config]) => {
+    const read = decodeConfig(["policies", name], config)
+    problems.push(...read.problems)
+    return [name, read.config] as const
+  })
+  return { document: { policies: Object.fromEntries(decoded) }, problems }
+}
+
+const decodeConfig = (
+  at: ReadonlyArray<string>,
+  data: unknown
+): { readonly config: Config; readonly problems: ReadonlyArray<Problem> } => {
+  if (!isRecord(data)) return { config: {}, problems: [{ path: pathOf(at), message: "A policy is an object" }] }
+  const problems: Array<Problem> = []
+  const config: Config = Object.assign(
+    {},
+    ...Object.entries(data).map(([name, option]) => {
+      const decoder = decoders.get(name)
+      if (decoder === undefined) {
+        problems.push({ path: pathOf([...at, name]), message: "There is no such option" })
+        return {}
+      }
+      const decoded = decoder({ [name]: option })
+      if (Result.isSuccess(decoded)) return decoded.success
+      for (const { message, path = [] } of issuesOf(decoded.failure.issue).issues) {
+        problems.push({ path: pathOf([...at, ...path]), message })
+      }
+      return {}
+    })
   )
+  return { config, problems }
 }
 
 /** `policies.payments.limit.rules[0]`; a name that is no plain word is in brackets and quotes. */

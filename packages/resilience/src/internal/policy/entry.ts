@@ -226,8 +226,12 @@ export class Entry {
         onRoute,
         reply: undefined,
         deadLetter: config.deadLetter === undefined ? undefined : bindings.deadLetters?.[config.deadLetter],
-        cache: yield* kept(this.cache, config.cache, ({ binding, ...times }) =>
-          ResponseCache.make<unknown, unknown>({ name, ...times, ...bindings.caches![binding]! })),
+        cache: yield* kept(
+          this.cache,
+          config.cache,
+          ({ binding, ...times }) =>
+            ResponseCache.make<unknown, unknown>({ name, ...times, ...bindings.caches![binding]! })
+        ),
         idempotent: config.idempotent ?? true
       }
       this.config = config

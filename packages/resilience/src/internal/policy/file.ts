@@ -43,7 +43,10 @@ const look = (
     // The file is back as it was, and nothing else has been put in force meanwhile.
     if (wasThere && registry.current.source === path) return Effect.void
     return found._tag === "Text"
-      ? Effect.asVoid(registry.replace(path, found.text))
+      ? Effect.flatMap(
+        registry.replace(path, found.text),
+        (change) => Effect.logInfo("A document of policies is in force", change)
+      )
       : registry.refuse(path, [found.problem])
   })
 

@@ -70,7 +70,9 @@ const callOutlivesTotal: Rule = (_, { call, total }) =>
   && warning(
     "CallOutlivesTotal",
     "deadline.call",
-    `${formatMillis(call)} are not less than the total of ${formatMillis(total)}: what is cut by that is no failure to a breaker`
+    `${formatMillis(call)} are not less than the total of ${
+      formatMillis(total)
+    }: what is cut by that is no failure to a breaker`
   )
 
 const attemptOutlivesCall: Rule = (_, times) =>
@@ -95,7 +97,11 @@ const retryWithoutAttemptTime: Rule = ({ retry }, { attempt }) =>
 
 const retryWithoutBudget: Rule = ({ retry }) =>
   retry !== undefined && !Retry.isBudgeted(retry)
-  && warning("RetryWithoutBudget", "retry", "when all calls fail, retries multiply the load: end it with Retry.withBudget")
+  && warning(
+    "RetryWithoutBudget",
+    "retry",
+    "when all calls fail, retries multiply the load: end it with Retry.withBudget"
+  )
 
 const repeats: Rule = ({ hedge, idempotent, retry }) =>
   idempotent === false && (hedge ?? retry) !== undefined
@@ -174,7 +180,11 @@ const openForLong: Rule = (options) => {
   if (openFor === undefined || Schedule.isSchedule(openFor)) return false
   const millis = durationMillis("breaker.openFor", openFor)
   return millis > longMillis
-    && warning("OpenForLong", "breaker.openFor", `nobody asks again for ${formatMillis(millis)}, however short the outage`)
+    && warning(
+      "OpenForLong",
+      "breaker.openFor",
+      `nobody asks again for ${formatMillis(millis)}, however short the outage`
+    )
 }
 
 const noTimeForSecondRoute: Rule = ({ fallback }, { call, total }) =>

@@ -5,8 +5,8 @@ import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Bulkhead from "../../Bulkhead.ts"
 import type * as CircuitBreaker from "../../CircuitBreaker.ts"
-import type * as Deadline from "../../Deadline.ts"
 import type * as DeadLetterQueue from "../../DeadLetterQueue.ts"
+import type * as Deadline from "../../Deadline.ts"
 import type * as FallbackChain from "../../FallbackChain.ts"
 import type * as Hedge from "../../Hedge.ts"
 import type * as RateLimiter from "../../RateLimiter.ts"
@@ -147,8 +147,12 @@ type If<Condition extends boolean, Then, Else = never> = Condition extends true 
 type Fallback<O> = O extends { readonly fallback: infer F } ? F : never
 
 /** What a fallback gives, fails with, needs and provides: a chain answers with what the effect does on a route. */
-type FallbackTypes<F> = F extends FallbackChain.FallbackChain<infer P, infer E, infer R>
-  ? { readonly answer: never; readonly error: E | FallbackChain.FallbackExhausted; readonly needs: R; readonly gives: P }
+type FallbackTypes<F> = F extends FallbackChain.FallbackChain<infer P, infer E, infer R> ? {
+    readonly answer: never
+    readonly error: E | FallbackChain.FallbackExhausted
+    readonly needs: R
+    readonly gives: P
+  }
   : F extends (...args: infer _Args) => Effect.Effect<infer A, infer E, infer R>
     ? { readonly answer: A; readonly error: E; readonly needs: R; readonly gives: never }
   : never
@@ -176,7 +180,8 @@ export type ErrorOf<O> =
  * @since 0.1.0
  */
 export type ServicesOf<O> =
-  | (O extends { readonly retry: Schedule.Schedule<infer _Output, infer _Input, infer _Error, infer Env> } ? Env : never)
+  | (O extends { readonly retry: Schedule.Schedule<infer _Output, infer _Input, infer _Error, infer Env> } ? Env
+    : never)
   | FallbackTypes<Fallback<O>>["needs"]
 
 /**
@@ -211,6 +216,6 @@ export interface TraitsOf<O> extends Traits {
  */
 export type MakingOf<O> =
   | (O extends { readonly breaker: infer B } ? B extends CircuitBreaker.Breaker | undefined ? never
-      : CircuitBreaker.CircuitBreakerStore | Scope.Scope
+    : CircuitBreaker.CircuitBreakerStore | Scope.Scope
     : never)
   | If<Given<O, "limit">, RateLimiter.RateLimiter>

@@ -49,8 +49,7 @@ const chained = ({ chain, onRoute }: Parts, inside: ReadonlyArray<Placed>): Read
     stage: Stages.chained(chain, composed(inside), onRoute)
   }]
 
-const placed = (all: ReadonlyArray<Placed | undefined>): ReadonlyArray<Placed> =>
-  all.filter((one) => one !== undefined)
+const placed = (all: ReadonlyArray<Placed | undefined>): ReadonlyArray<Placed> => all.filter((one) => one !== undefined)
 
 const composed = (all: ReadonlyArray<Placed>): Stage => {
   const stages = all.map(({ stage }) => stage)

@@ -12,9 +12,8 @@ import { type Bindings, check, type Checked, Entry, type Rooms } from "./entry.t
 import { format, PolicyDocumentInvalid, PolicyNotFound, type Problem } from "./errors.ts"
 import type { Warning } from "./lint.ts"
 import { typed } from "./policy.ts"
-import type { Document as Data } from "./schema.ts"
-import type { OnRoute } from "./stages.ts"
 import type { Change, Current, Policies, PolicyFromData } from "./service.ts"
+import type { OnRoute } from "./stages.ts"
 
 /** A reader of the changes that is slower than this loses the oldest ones. */
 const changesKept = 64
@@ -30,10 +29,7 @@ export interface Settings {
 export type Needs = Rooms | ResponseCache.ResponseCacheStore
 
 /** Checks a text against what runs now. Nothing is changed by that. */
-type Examined = Result.Result<
-  { readonly data: Data; readonly checked: ReadonlyArray<Checked> },
-  ReadonlyArray<Problem>
->
+type Examined = Result.Result<ReadonlyArray<Checked>, ReadonlyArray<Problem>>
 
 export class Registry {
   private readonly entries = new Map<string, Entry>()
@@ -56,15 +52,14 @@ export class Registry {
   }
 
   private examine(text: string): Examined {
-    return Result.flatMap(Document.parse(text, this.settings.maxSize), (data) => {
-      const problems = [...Document.references(data)]
-      const checked = Object.entries(data.policies).map(([name, config]) => {
-        const one = check(name, config, this.settings.bindings, this.entries.get(name)?.config)
-        problems.push(...one.problems)
-        return one.checked
-      })
-      return problems.length === 0 ? Result.succeed({ data, checked }) : Result.fail(problems)
+    const { document, problems } = Document.parse(text, this.settings.maxSize)
+    const found = [...problems, ...Document.references(document)]
+    const checked = Object.entries(document.policies).map(([name, config]) => {
+      const one = check(name, config, this.settings.bindings, this.entries.get(name)?.config)
+      found.push(...one.problems)
+      return one.checked
     })
+    return found.length === 0 ? Result.succeed(checked) : Result.fail(found)
   }
 
   check(source: string, text: string): Effect.Effect<ReadonlyArray<string>, PolicyDocumentInvalid> {
@@ -72,7 +67,7 @@ export class Registry {
       const examined = this.examine(text)
       return Result.isFailure(examined)
         ? Effect.fail(invalid(source, examined.failure))
-        : Effect.succeed(Object.keys(examined.success.data.policies))
+        : Effect.succeed(examined.success.map(({ name }) => name))
     })
   }
 
@@ -81,7 +76,7 @@ export class Registry {
     const whole = Effect.suspend(() => {
       const examined = this.examine(text)
       if (Result.isFailure(examined)) return this.refuse(source, examined.failure)
-      return this.take(source, text, examined.success.checked)
+      return this.take(source, text, examined.success)
     })
     return this.turn.withPermit(Effect.uninterruptible(whole))
   }
@@ -114,9 +109,10 @@ export class Registry {
         source,
         added: this.names.filter((name) => !before.has(name)),
         removed: [...before.keys()].filter((name) => !this.names.includes(name)),
-        changed: checked.filter(({ config, name }) => before.has(name) && before.get(name) !== JSON.stringify(config)).map(
-          ({ name }) => name
-        )
+        changed: checked.filter(({ config, name }) => before.has(name) && before.get(name) !== JSON.stringify(config))
+          .map(
+            ({ name }) => name
+          )
       }
       yield* PubSub.publish(this.hub, change)
       yield* Signal.emit({ _tag: "PoliciesReloaded", source, outcome: "applied", problems: [] })
@@ -151,7 +147,9 @@ export class Registry {
     return this.names.map((name) => this.entries.get(name)!.composed!)
   }
 
-  service(needs: (self: Effect.Effect<Change, PolicyDocumentInvalid, Needs>) => ReturnType<Policies["replace"]>): Policies {
+  service(
+    needs: (self: Effect.Effect<Change, PolicyDocumentInvalid, Needs>) => ReturnType<Policies["replace"]>
+  ): Policies {
     return {
       get: (name) => this.get(name),
       run: (name, self, options) => Effect.flatMap(this.get(name), (policy) => policy.run(self, options)),

@@ -8,8 +8,8 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type * as CircuitBreaker from "../../CircuitBreaker.ts"
-import * as Deadline from "../../Deadline.ts"
 import type * as DeadLetterQueue from "../../DeadLetterQueue.ts"
+import * as Deadline from "../../Deadline.ts"
 import * as Failure from "../../Failure.ts"
 import * as FallbackChain from "../../FallbackChain.ts"
 import type * as Hedge from "../../Hedge.ts"
@@ -101,11 +101,15 @@ export const chained = (
 
 /** The letter is kept before anybody hears that the call has failed; where it cannot be kept, that is said too. */
 export const kept = (queue: DeadLetterQueue.DeadLetterQueue<unknown>): Stage => (self, { letter }) =>
-  letter === undefined ? self : Effect.catchCause(self, (cause) =>
-    Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.matchCauseEffect(queue.offer(letter, { cause }), {
-      onSuccess: () => Effect.failCause(cause),
-      onFailure: (unkept) => Effect.failCause(Cause.combine(unkept, cause))
-    }))
+  letter === undefined ?
+    self :
+    Effect.catchCause(self, (cause) =>
+      Cause.hasInterruptsOnly(cause) ?
+        Effect.failCause(cause) :
+        Effect.matchCauseEffect(queue.offer(letter, { cause }), {
+          onSuccess: () => Effect.failCause(cause),
+          onFailure: (unkept) => Effect.failCause(Cause.combine(unkept, cause))
+        }))
 
 /** A bad request stays the caller's to mend. */
 export const replied = (reply: (error: unknown) => AnyEffect): Stage => (self) =>

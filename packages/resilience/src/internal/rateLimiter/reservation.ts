@@ -96,8 +96,7 @@ const acquireSafely = (
 ): Effect.Effect<Acquired, RateLimited | RateLimiterUnavailable> =>
   Effect.onExit(
     restore(acquire),
-    (exit) =>
-      Exit.isFailure(exit) && !Cause.hasFails(exit.cause) ? impl.abandoned(asked, hold) : Effect.void
+    (exit) => Exit.isFailure(exit) && !Cause.hasFails(exit.cause) ? impl.abandoned(asked, hold) : Effect.void
   )
 
 export const reserve = (
