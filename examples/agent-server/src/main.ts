@@ -3,6 +3,7 @@
  * what both stand on.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
@@ -14,7 +15,6 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Turns from "./agents/Turns.ts"
 import { Api } from "./api/Api.ts"
-import * as AdminKeyCheck from "./api/handlers/AdminKeyCheck.ts"
 import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
 import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
 import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
@@ -62,7 +62,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       SimHandlers.layer
     ]),
     Layer.provide([
-      AdminKeyCheck.layer(adminKey.key),
+      OperatorKey.layer(adminKey.key),
       RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),

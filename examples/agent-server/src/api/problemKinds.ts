@@ -52,6 +52,16 @@ export const problemKinds = {
     title: "No such policy",
     meaning: "There is no rate limit policy of this name."
   },
+  letter_not_found: {
+    status: 404,
+    title: "No such letter",
+    meaning: "There is no dead letter of this id: it never was, or it was evicted."
+  },
+  service_not_found: {
+    status: 404,
+    title: "No such service",
+    meaning: "There is no health check of this name; the message says which there are."
+  },
   not_simulated: {
     status: 404,
     title: "Providers are not simulated",
@@ -76,6 +86,11 @@ export const problemKinds = {
     status: 409,
     title: "Session is busy",
     meaning: "Too many turns of this session are waiting for the one before them."
+  },
+  letter_refused: {
+    status: 409,
+    title: "Not in this state",
+    meaning: "The dead letter is in a state in which this cannot be done; 'state' says which."
   },
   body_too_large: {
     status: 413,
@@ -140,7 +155,7 @@ export const problemKinds = {
   storage_unavailable: {
     status: 503,
     title: "Storage unavailable",
-    meaning: "The sessions' store cannot be read or written now."
+    meaning: "The store of what was asked for cannot be read or written now."
   },
   overloaded: {
     status: 503,
