@@ -206,11 +206,8 @@ export type Document = Schemas.Document
  *       trip: { kind: consecutive, failures: 0 }
  * `
  * const error = await Effect.runPromise(Effect.flip(Policy.parse(text)))
- * error.problems.map(({ path }) => path).toSorted() // => [
- *   "policies.payments.breaker.trip.failures",
- *   "policies.payments.bulkhed",
- *   "policies.payments.deadline"
- * ]
+ * const paths = error.problems.map(({ path }) => path).toSorted().map((path) => path.slice("policies.payments.".length))
+ * paths // => ["breaker.trip.failures", "bulkhed", "deadline"]
  * ```
  *
  * @category documents
