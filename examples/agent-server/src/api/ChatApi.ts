@@ -82,6 +82,7 @@ export const turnProblems = [
   Problems.BadUpstream,
   Problems.UpstreamUnavailable,
   Problems.StorageUnavailable,
+  Problems.ShuttingDown,
   Problems.DeadlineExceeded
 ] as const
 

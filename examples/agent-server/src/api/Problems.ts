@@ -27,12 +27,6 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   { ...members("invalid_request"), errors: Schema.Array(InvalidField) }
 ) {}
 
-export class MalformedRequest extends HttpApiError.Problem<MalformedRequest>()(
-  "MalformedRequest",
-  kind("malformed_request"),
-  members("malformed_request")
-) {}
-
 export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
   "AgentNotFound",
   kind("agent_not_found"),
@@ -55,12 +49,6 @@ export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),
   members("not_simulated")
-) {}
-
-export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()(
-  "RequestTimeout",
-  kind("request_timeout"),
-  members("request_timeout")
 ) {}
 
 export class WrongAgent extends HttpApiError.Problem<WrongAgent>()(
@@ -135,12 +123,6 @@ export class ContextTooLong extends HttpApiError.Problem<ContextTooLong>()(
   members("context_too_long")
 ) {}
 
-export class HeadersTooLarge extends HttpApiError.Problem<HeadersTooLarge>()(
-  "HeadersTooLarge",
-  kind("headers_too_large"),
-  members("headers_too_large")
-) {}
-
 export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimited>()(
   "ProviderRateLimited",
   kind("provider_rate_limited"),
@@ -180,4 +162,10 @@ export class DeadlineExceeded extends HttpApiError.Problem<DeadlineExceeded>()(
   "DeadlineExceeded",
   kind("deadline_exceeded"),
   { ...members("deadline_exceeded"), ...kept }
+) {}
+
+export class ShuttingDown extends HttpApiError.Problem<ShuttingDown>()(
+  "ShuttingDown",
+  kind("shutting_down"),
+  { ...members("shutting_down"), retry_after: RetryAfter }
 ) {}

@@ -33,7 +33,7 @@ export interface VoiceRequest {
 }
 
 /** How long the stages took, in milliseconds; `null` for those that did not come to their end. */
-export interface Latencies {
+interface Latencies {
   readonly asr: number
   readonly llm: number
   readonly tts: number | null
@@ -51,7 +51,7 @@ export interface VoiceReply {
 }
 
 /** Hears of a turn while it happens. */
-export type Step =
+type Step =
   | { readonly step: "Transcribing"; readonly session_id: string }
   | { readonly step: "Thinking"; readonly session_id: string; readonly transcript: string }
   | { readonly step: "Speaking"; readonly session_id: string; readonly reply: string }
@@ -64,7 +64,7 @@ export class SpeechFailed extends Data.TaggedError("SpeechFailed")<{ readonly ca
 }
 
 /** There is no agent of this name. */
-export class UnknownAgent extends Data.TaggedError("UnknownAgent")<{ readonly agent: string }> {}
+class UnknownAgent extends Data.TaggedError("UnknownAgent")<{ readonly agent: string }> {}
 
 /** Why a turn cannot begin. */
 export type VoiceBeginError =
@@ -226,5 +226,5 @@ export const spokenPart = (text: string): string => {
   if (text.length <= policies.maxSpoken) return text
   const part = text.slice(0, policies.maxSpoken)
   const end = Math.max(...[".", "!", "?", "\n"].map((mark) => part.lastIndexOf(mark)))
-  return end > 0 ? part.slice(0, end + 1) : part.toWellFormed()
+  return end > 0 ? part.slice(0, end + 1) : part.replace(/[\uD800-\uDBFF]$/, "")
 }

@@ -1,6 +1,7 @@
 /** Turns on a database that refuses, and with a model that does what it must not. */
 import { SqliteClient } from "@effect-resilience/node"
 import { describe, expect, it } from "@effect/vitest"
+import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as SessionMetrics from "effect-resilience/SessionMetrics"
@@ -51,7 +52,12 @@ const models = Layer.effect(
 const database = SqliteClient.layer({ filename: ":memory:" })
 
 const layer = Turns.layer({ maxRun: Duration.seconds(30) }).pipe(
-  Layer.provide([models, policies.guards, Replies.layer, SessionMetrics.layer()]),
+  Layer.provide([
+    models,
+    Layer.provide(policies.guards, CircuitBreaker.layerStoreMemory),
+    Replies.layer,
+    SessionMetrics.layer()
+  ]),
   Layer.provide(Spending.layer(limitsOf("Simulated", {
     requestsPerMinute: undefined,
     tokensPerMinute: undefined,

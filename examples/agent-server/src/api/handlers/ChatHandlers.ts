@@ -1,4 +1,5 @@
 /** Serves `POST /v1/agents/{agent}/chat`. */
+import * as NodeServer from "@effect-resilience/node/NodeServer"
 import { failWith, says } from "effect-resilience/http/Problem"
 import * as RequestId from "effect-resilience/http/RequestId"
 import * as Effect from "effect/Effect"
@@ -27,6 +28,7 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
     "chat",
     Effect.fnUntraced(function*(handlers) {
       const turns = yield* Turns
+      const server = yield* NodeServer.NodeServer
       return handlers.handle(
         "chat",
         Effect.fnUntraced(function*({ params, payload, request }) {
@@ -47,7 +49,7 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
           if (isReplayed) yield* sayReplayed
           if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
           yield* passOnAtOnce
-          return events(run)
+          return server.endAtDeadline(events(run), shutDown)
         })
       )
     })
@@ -81,6 +83,15 @@ const told = Effect.fnUntraced(function*(reply: TurnReply) {
 const sayReplayed = HttpEffect.appendPreResponseHandler((_, response) =>
   Effect.succeed(HttpServerResponse.setHeader(response, "idempotency-replayed", "true"))
 )
+
+/** The last word of a reply that was not done when the server had to go. */
+const shutDown = (): ChatEvent => ({
+  event: "error",
+  data: new Problems.ShuttingDown({
+    ...says("The server is shutting down. Nothing of this reply was kept. Send the message again."),
+    retry_after: 1
+  })
+})
 
 /** Runs the turn while the client listens, and interrupts it when the client goes away. */
 const events = (turn: Turn): Stream.Stream<ChatEvent> =>
