@@ -17,8 +17,8 @@ export const layer = (
     const breakers = yield* Breakers
     const models = Breakers.names.filter((name) => name.startsWith("llm-"))
     const takesCalls = Effect.map(
-      // The store is in this process and does not fail.
-      Effect.forEach(models, (name) => Effect.orDie(breakers[name].state())),
+      // A store that cannot say is no reason to try; the next round asks again.
+      Effect.forEach(models, (name) => Effect.orElseSucceed(breakers[name].state(), () => "Open" as const)),
       (states) => states.some((state) => state !== "Open" && state !== "ForcedOpen")
     )
     return letters.autoRedrive({
