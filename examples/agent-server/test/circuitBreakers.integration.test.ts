@@ -88,7 +88,8 @@ describe("/admin/circuit-breakers", () => {
       expect([other.key, other.state]).toEqual(["other key", "ForcedOpen"])
       expect(yield* route).toBe("gpt-4o")
       const { circuit_breakers } = json(yield* request(server, "/admin/circuit-breakers", { headers: admin }))
-      expect(circuit_breakers.map(({ key, name }: { key: string; name: string }) => `${name}: ${key}`)).toEqual([
+      const circuits = circuit_breakers.map(({ key, name }: { key: string; name: string }) => `${name}: ${key}`)
+      expect(circuits.filter((name: string) => name.startsWith("llm-"))).toEqual([
         "llm-primary: default",
         "llm-primary: other key",
         "llm-secondary: default",
