@@ -4,6 +4,7 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
+import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
@@ -16,7 +17,6 @@ import * as Layer from "effect/Layer"
 import * as Replies from "./agents/replies.ts"
 import * as Turns from "./agents/Turns.ts"
 import { Api } from "./api/Api.ts"
-import * as AdminKeyCheck from "./api/handlers/AdminKeyCheck.ts"
 import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
 import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
 import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
@@ -74,7 +74,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       SimHandlers.layer
     ]),
     Layer.provide([
-      AdminKeyCheck.layer(adminKey.key),
+      OperatorKey.layer(adminKey.key),
       RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),

@@ -1,10 +1,10 @@
 /** `/admin/fallback-chains`: how the chains stand, what they spent, and letting a route be asked again. */
+import { AdminKey } from "effect-resilience/http/AdminKey"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { AdminKey } from "./AdminKey.ts"
 import * as Problems from "./Problems.ts"
 
 /** A route, in the order in which it is asked, and what it was used for since the start. */

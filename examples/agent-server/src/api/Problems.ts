@@ -23,18 +23,6 @@ export class MalformedRequest extends HttpApiError.Problem<MalformedRequest>()(
   members("malformed_request")
 ) {}
 
-export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
-  "Unauthorized",
-  kind("unauthorized"),
-  members("unauthorized")
-) {}
-
-export class Forbidden extends HttpApiError.Problem<Forbidden>()(
-  "Forbidden",
-  kind("forbidden"),
-  members("forbidden")
-) {}
-
 export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
   "AgentNotFound",
   kind("agent_not_found"),
@@ -45,18 +33,6 @@ export class SessionNotFound extends HttpApiError.Problem<SessionNotFound>()(
   "SessionNotFound",
   kind("session_not_found"),
   members("session_not_found")
-) {}
-
-export class CircuitBreakerNotFound extends HttpApiError.Problem<CircuitBreakerNotFound>()(
-  "CircuitBreakerNotFound",
-  kind("circuit_breaker_not_found"),
-  members("circuit_breaker_not_found")
-) {}
-
-export class RateLimitPolicyNotFound extends HttpApiError.Problem<RateLimitPolicyNotFound>()(
-  "RateLimitPolicyNotFound",
-  kind("rate_limit_policy_not_found"),
-  members("rate_limit_policy_not_found")
 ) {}
 
 export class FallbackRouteNotFound extends HttpApiError.Problem<FallbackRouteNotFound>()(

@@ -1,11 +1,11 @@
 /** `/sim/*`: what is wrong with the simulated providers, and what they bill. There only while they are simulated. */
+import { AdminKey } from "effect-resilience/http/AdminKey"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { AllFaults, AllFaultsPatch } from "../sim/Simulator.ts"
-import { AdminKey } from "./AdminKey.ts"
 import * as Problems from "./Problems.ts"
 
 /** What a provider counted, by its own words in its own units. */

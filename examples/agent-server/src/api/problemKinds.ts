@@ -57,6 +57,16 @@ export const problemKinds = {
     title: "No such route",
     meaning: "There is no fallback chain of this name, or none of its routes is called that."
   },
+  letter_not_found: {
+    status: 404,
+    title: "No such letter",
+    meaning: "There is no dead letter of this id: it never was, or it was evicted."
+  },
+  service_not_found: {
+    status: 404,
+    title: "No such service",
+    meaning: "There is no health check of this name; the message says which there are."
+  },
   not_simulated: {
     status: 404,
     title: "Providers are not simulated",
@@ -86,6 +96,11 @@ export const problemKinds = {
     status: 409,
     title: "Turn interrupted",
     meaning: "The user went on speaking: a newer turn of the session began before this one had ended."
+  },
+  letter_refused: {
+    status: 409,
+    title: "Not in this state",
+    meaning: "The dead letter is in a state in which this cannot be done; 'state' says which."
   },
   body_too_large: {
     status: 413,
@@ -160,7 +175,7 @@ export const problemKinds = {
   storage_unavailable: {
     status: 503,
     title: "Storage unavailable",
-    meaning: "The sessions' store cannot be read or written now."
+    meaning: "The store of what was asked for cannot be read or written now."
   },
   overloaded: {
     status: 503,
