@@ -17,15 +17,16 @@ import { createServer } from "node:http"
 import * as Anthropic from "./anthropic.ts"
 import * as Faults from "./faults.ts"
 import * as Ledger from "./ledger.ts"
-import * as OpenAi from "./openai.ts"
+import { chatCompletions } from "./openai.ts"
 import * as OpenAiErrors from "./openaiErrors.ts"
+import { models } from "./openaiModels.ts"
 import type { Provider, Reply } from "./provider.ts"
 import { speech } from "./speech.ts"
 import { transcriptions } from "./transcriptions.ts"
 
-const openAiRoutes = { "POST /chat/completions": OpenAi.chatCompletions, "GET /models": () => OpenAi.models }
-const transcriptionRoutes = { "POST /audio/transcriptions": transcriptions }
-const speechRoutes = { "POST /audio/speech": speech }
+const openAiRoutes = { "POST /chat/completions": chatCompletions, "GET /models": models("gpt-4o", "gpt-4o-mini") }
+const transcriptionRoutes = { "POST /audio/transcriptions": transcriptions, "GET /models": models("whisper-1") }
+const speechRoutes = { "POST /audio/speech": speech, "GET /models": models("tts-1") }
 
 type Routes = Readonly<Record<string, (provider: Provider) => Reply>>
 
@@ -33,7 +34,7 @@ type Routes = Readonly<Record<string, (provider: Provider) => Reply>>
 const routes = {
   "llm-primary": openAiRoutes,
   "llm-secondary": openAiRoutes,
-  "llm-anthropic": { "POST /messages": Anthropic.messages },
+  "llm-anthropic": { "POST /messages": Anthropic.messages, "GET /models": Anthropic.models },
   "stt-primary": transcriptionRoutes,
   "stt-backup": transcriptionRoutes,
   "tts-primary": speechRoutes,

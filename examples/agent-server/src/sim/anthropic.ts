@@ -13,6 +13,7 @@ import {
   type Call,
   encode,
   meet,
+  meetFree,
   type Provider,
   type Refusal,
   refuse,
@@ -101,6 +102,20 @@ const limitHeaders = (left: 0 | 1, resetMillis: number): Readonly<Record<string,
 /** `POST /messages`. */
 export const messages = (provider: Provider): Reply =>
   meet(provider, refusal, (call) => Effect.suspend(() => answer(provider, call)))
+
+/** `GET /models`. */
+export const models = (provider: Provider): Reply =>
+  meetFree(provider, refusal, {
+    data: [{
+      id: "claude-haiku-4-5",
+      type: "model",
+      display_name: "Claude Haiku 4.5",
+      created_at: "2025-10-01T00:00:00Z"
+    }],
+    has_more: false,
+    first_id: "claude-haiku-4-5",
+    last_id: "claude-haiku-4-5"
+  })
 
 /** What does not exist. */
 export const notFound: Reply = Effect.succeed(errorReply(404, "Not Found"))

@@ -5,7 +5,6 @@
  * it always answers; the same conversation gets the same reply.
  */
 import * as Effect from "effect/Effect"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import { Message } from "../providers/openai/wire.ts"
 import { invalid, refusal } from "./openaiErrors.ts"
@@ -47,19 +46,6 @@ interface Draft {
 /** `POST /chat/completions`. */
 export const chatCompletions = (provider: Provider): Reply =>
   meet(provider, refusal, (call) => Effect.suspend(() => answer(provider, call)))
-
-/** `GET /models`. */
-export const models: Reply = Effect.succeed(
-  HttpServerResponse.jsonUnsafe({
-    object: "list",
-    data: ["gpt-4o", "gpt-4o-mini"].map((id) => ({
-      id,
-      object: "model",
-      created: 1_715_367_049,
-      owned_by: "simulator"
-    }))
-  })
-)
 
 const answer = (provider: Provider, { body, truncateAt }: Call): Reply => {
   const decoded = decodeRequest(new TextDecoder().decode(body))

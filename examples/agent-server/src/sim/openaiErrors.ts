@@ -3,7 +3,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Refusal } from "./provider.ts"
 
 /** An error of this shape. */
-export const errorReply = (
+const errorReply = (
   status: number,
   error: { readonly message: string; readonly type: string; readonly code: string | null; readonly param?: string },
   headers: Readonly<Record<string, string>> = {}

@@ -40,22 +40,41 @@ export const meet = (provider: Provider, refusal: Refusal, answer: (call: Call) 
     const body = yield* Effect.orElseSucceed(request.arrayBuffer, () => new ArrayBuffer(0))
     const { delayMillis, outcome } = Faults.draw(provider.faults, provider.random)
     yield* Effect.sleep(delayMillis)
-    switch (outcome._tag) {
-      case "Drop":
-        page.brokenOff++
-        return yield* drop
-      case "Hang":
-        return yield* Effect.never
-      case "Garbage":
-        page.refused++
-        return HttpServerResponse.html("<!doctype html><title>Welcome to nginx!</title>")
-      case "Refuse":
-        page.refused++
-        return refusal(outcome.status, outcome.retryAfter)
-      case "Reply":
-        return yield* answer({ body: new Uint8Array(body), headers: request.headers, truncateAt: outcome.truncateAt })
+    if (outcome._tag === "Reply") {
+      return yield* answer({ body: new Uint8Array(body), headers: request.headers, truncateAt: outcome.truncateAt })
     }
+    if (outcome._tag === "Drop") page.brokenOff++
+    else if (outcome._tag !== "Hang") page.refused++
+    return yield* suffer(outcome, refusal)
   }).pipe(Effect.onInterrupt(() => Effect.sync(() => provider.page.brokenOff++)))
+
+/**
+ * Answers what costs nothing, such as a list of models, unless there is a fault that falls on every call. It is in no ledger and
+ * draws no random numbers: whoever asks whether the provider is well does not change what its calls meet.
+ */
+export const meetFree = (provider: Provider, refusal: Refusal, body: unknown): Reply =>
+  Effect.suspend(() => {
+    const { delayMillis, outcome } = Faults.certain(provider.faults)
+    const reply = outcome._tag === "Reply"
+      ? Effect.succeed(HttpServerResponse.jsonUnsafe(body))
+      : suffer(outcome, refusal)
+    return Effect.delay(reply, delayMillis)
+  })
+
+type Fault = Exclude<Faults.Fate["outcome"], { readonly _tag: "Reply" }>
+
+const suffer = (fault: Fault, refusal: Refusal): Reply => {
+  switch (fault._tag) {
+    case "Drop":
+      return drop
+    case "Hang":
+      return Effect.never
+    case "Garbage":
+      return Effect.succeed(HttpServerResponse.html("<!doctype html><title>Welcome to nginx!</title>"))
+    case "Refuse":
+      return Effect.succeed(refusal(fault.status, fault.retryAfter))
+  }
+}
 
 /** Cuts the connection without a word. */
 const drop: Reply = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {

@@ -67,7 +67,7 @@ const sentences = [
 ] as const
 
 /** The same recording always says the same. */
-export const saidIn = (wav: Wav.Wav): string => {
+const saidIn = (wav: Wav.Wav): string => {
   if (wav.comment !== undefined) return wav.comment
   return wav.peak === 0 ? "" : sentences[Math.floor(wav.durationMillis / 100) % sentences.length] ?? sentences[0]
 }

@@ -30,7 +30,7 @@ export interface VoiceRequest {
 }
 
 /** How long the stages took, in milliseconds; `null` for those that did not come to their end. */
-export interface Latencies {
+interface Latencies {
   readonly asr: number
   readonly llm: number
   readonly tts: number | null
@@ -48,7 +48,7 @@ export interface VoiceReply {
 }
 
 /** Hears of a turn while it happens. */
-export type Step =
+type Step =
   | { readonly step: "Transcribing"; readonly session_id: string }
   | { readonly step: "Thinking"; readonly session_id: string; readonly transcript: string }
   | { readonly step: "Speaking"; readonly session_id: string; readonly reply: string }
@@ -61,7 +61,7 @@ export class SpeechFailed extends Data.TaggedError("SpeechFailed")<{ readonly ca
 }
 
 /** There is no agent of this name. */
-export class UnknownAgent extends Data.TaggedError("UnknownAgent")<{ readonly agent: string }> {}
+class UnknownAgent extends Data.TaggedError("UnknownAgent")<{ readonly agent: string }> {}
 
 /** Why a turn cannot begin. */
 export type VoiceBeginError =
@@ -147,9 +147,7 @@ const make = Effect.fnUntraced(function*(options: { readonly maxRun: Duration.Du
     speech.speak(spokenPart(text)).pipe(
       policies.leavingTimeForText,
       TurnMeasures.stage("tts"),
-      Effect.catch((cause) =>
-        Effect.as(Effect.logWarning("The reply could not be spoken", cause), new SpeechFailed({ cause }))
-      )
+      Effect.catch((cause) => Effect.succeed(new SpeechFailed({ cause })))
     )
 
   /** The milliseconds from one moment to another, which are a measurement of this stage too. */
@@ -221,5 +219,5 @@ export const spokenPart = (text: string): string => {
   if (text.length <= policies.maxSpoken) return text
   const part = text.slice(0, policies.maxSpoken)
   const end = Math.max(...[".", "!", "?", "\n"].map((mark) => part.lastIndexOf(mark)))
-  return end > 0 ? part.slice(0, end + 1) : part.toWellFormed()
+  return end > 0 ? part.slice(0, end + 1) : part.replace(/[\uD800-\uDBFF]$/, "")
 }

@@ -127,6 +127,27 @@ describe("the faults", () => {
       expect((yield* speak("hi")).bytes.length).toBeGreaterThan(44)
     })))
 
+  it.live("that fall on every call fall on the list of models too, which moves nothing else", () =>
+    Effect.gen(function*() {
+      const simulator = yield* Simulator.Simulator
+      const list = (name: Simulator.Name) =>
+        Effect.promise(async () => {
+          const root = simulator.baseUrl(name).replace(/\/v1$/, "")
+          const response = await fetch(`${root}/v1/models`)
+          return [response.status, (await response.json())?.data?.[0]?.id] as const
+        })
+      expect(yield* list("llm-secondary")).toEqual([200, "gpt-4o"])
+      expect(yield* list("llm-anthropic")).toEqual([200, "claude-haiku-4-5"])
+      expect(yield* list("stt-primary")).toEqual([200, "whisper-1"])
+      expect(yield* list("tts-backup")).toEqual([200, "tts-1"])
+      yield* simulator.change({ "stt-primary": { error_rate: 1, status: 503 }, "tts-backup": { error_rate: 0.9 } })
+      expect((yield* list("stt-primary"))[0]).toBe(503)
+      for (let time = 0; time < 5; time++) expect((yield* list("tts-backup"))[0]).toBe(200)
+      yield* simulator.change({ "stt-primary": { down: true } })
+      expect(yield* Effect.exit(list("stt-primary"))).toMatchObject({ _tag: "Failure" })
+      expect(yield* simulator.ledger("stt-primary")).toMatchObject({ calls: 0 })
+    }).pipe(Effect.provide(Simulator.layer({ seed: 1 }))))
+
   it.live("break speech after so many words", () =>
     simulated(Effect.gen(function*() {
       const simulator = yield* Simulator.Simulator
