@@ -11,16 +11,20 @@ const InvalidField = Schema.Struct({
   message: Schema.String
 })
 
+/** Where the turn that failed is kept, and the session that will have it when it has been completed. */
+const kept = {
+  letter_id: Schema.optionalKey(Schema.String.annotate({
+    description: "The dead letter that the turn has become; also in the header X-Dead-Letter"
+  })),
+  session_id: Schema.optionalKey(Schema.String.annotate({
+    description: "The session that will have the turn when it has been redriven"
+  }))
+}
+
 export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   "InvalidRequest",
   kind("invalid_request"),
   { ...members("invalid_request"), errors: Schema.Array(InvalidField) }
-) {}
-
-export class MalformedRequest extends HttpApiError.Problem<MalformedRequest>()(
-  "MalformedRequest",
-  kind("malformed_request"),
-  members("malformed_request")
 ) {}
 
 export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
@@ -47,12 +51,6 @@ export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   members("not_simulated")
 ) {}
 
-export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()(
-  "RequestTimeout",
-  kind("request_timeout"),
-  members("request_timeout")
-) {}
-
 export class WrongAgent extends HttpApiError.Problem<WrongAgent>()(
   "WrongAgent",
   kind("wrong_agent"),
@@ -63,6 +61,18 @@ export class SessionBusy extends HttpApiError.Problem<SessionBusy>()(
   "SessionBusy",
   kind("session_busy"),
   { ...members("session_busy"), retry_after: RetryAfter }
+) {}
+
+export class IdempotencyKeyInUse extends HttpApiError.Problem<IdempotencyKeyInUse>()(
+  "IdempotencyKeyInUse",
+  kind("idempotency_key_in_use"),
+  { ...members("idempotency_key_in_use"), retry_after: RetryAfter }
+) {}
+
+export class IdempotencyKeyReused extends HttpApiError.Problem<IdempotencyKeyReused>()(
+  "IdempotencyKeyReused",
+  kind("idempotency_key_reused"),
+  members("idempotency_key_reused")
 ) {}
 
 export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()(
@@ -113,17 +123,12 @@ export class ContextTooLong extends HttpApiError.Problem<ContextTooLong>()(
   members("context_too_long")
 ) {}
 
-export class HeadersTooLarge extends HttpApiError.Problem<HeadersTooLarge>()(
-  "HeadersTooLarge",
-  kind("headers_too_large"),
-  members("headers_too_large")
-) {}
-
 export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimited>()(
   "ProviderRateLimited",
   kind("provider_rate_limited"),
   {
     ...members("provider_rate_limited"),
+    ...kept,
     error: Schema.tag("rate_limit_exceeded"),
     retry_after: RetryAfter
   }
@@ -132,19 +137,19 @@ export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimite
 export class InternalError extends HttpApiError.Problem<InternalError>()(
   "InternalError",
   kind("internal_error"),
-  members("internal_error")
+  { ...members("internal_error"), ...kept }
 ) {}
 
 export class BadUpstream extends HttpApiError.Problem<BadUpstream>()(
   "BadUpstream",
   kind("bad_upstream"),
-  members("bad_upstream")
+  { ...members("bad_upstream"), ...kept }
 ) {}
 
 export class UpstreamUnavailable extends HttpApiError.Problem<UpstreamUnavailable>()(
   "UpstreamUnavailable",
   kind("upstream_unavailable"),
-  { ...members("upstream_unavailable"), retry_after: RetryAfter }
+  { ...members("upstream_unavailable"), ...kept, retry_after: RetryAfter }
 ) {}
 
 export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>()(
@@ -156,5 +161,11 @@ export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>
 export class DeadlineExceeded extends HttpApiError.Problem<DeadlineExceeded>()(
   "DeadlineExceeded",
   kind("deadline_exceeded"),
-  members("deadline_exceeded")
+  { ...members("deadline_exceeded"), ...kept }
+) {}
+
+export class ShuttingDown extends HttpApiError.Problem<ShuttingDown>()(
+  "ShuttingDown",
+  kind("shutting_down"),
+  { ...members("shutting_down"), retry_after: RetryAfter }
 ) {}

@@ -5,26 +5,29 @@ import * as RetryBudget from "effect-resilience/RetryBudget"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Availability from "../health/Availability.ts"
 import { values } from "./values.ts"
 
 const { consecutive, failureRate, maxOpenFor, openFor, ramp } = values.breaker
 
 /**
  * Five calls in a row that failed for good, or half of those of the last 30 seconds, and the provider is left alone: for 30
- * seconds, then a minute, up to five. When a probe has succeeded, the load comes back in steps within half a minute.
+ * seconds, then a minute, up to five. When a probe has succeeded, the load comes back in steps within half a minute. One
+ * whose health checks fail is left alone too, and asked again as soon as they do not.
  */
-const breaker = {
+const breaker = (name: string) => ({
   trip: CircuitBreaker.anyOf(CircuitBreaker.consecutive(consecutive), CircuitBreaker.failureRate(failureRate)),
   openFor: Schedule.exponential(openFor),
   maxOpenFor,
-  recovery: CircuitBreaker.ramp(ramp.steps, ramp.every)
-}
+  recovery: CircuitBreaker.ramp(ramp.steps, ramp.every),
+  health: () => Availability.changes(name)
+})
 
 /** A breaker for each provider. */
 export class Breakers extends CircuitBreaker.Service<Breakers>()("agent-server/policies/Breakers", {
-  "llm-primary": breaker,
-  "llm-secondary": breaker,
-  "llm-anthropic": breaker
+  "llm-primary": breaker("llm-primary"),
+  "llm-secondary": breaker("llm-secondary"),
+  "llm-anthropic": breaker("llm-anthropic")
 }) {}
 
 /** How many calls each provider is asked for at once, and how many may wait for their turn, and how long. */
@@ -40,10 +43,10 @@ export type Dependency = (typeof Breakers)["names"][number]
 /** What the policies stand on. */
 export type Guards = RetryBudget.RetryBudget | Breakers | Bulkheads
 
-/** Provides it: a budget for all retries, the circuits in this process, the bulkheads. */
-export const guards: Layer.Layer<Guards> = Layer.mergeAll(
+/** Provides it: a budget for all retries, the circuits, the bulkheads. */
+export const guards: Layer.Layer<Guards, never, CircuitBreaker.CircuitBreakerStore> = Layer.mergeAll(
   RetryBudget.layer(values.retryBudget),
-  Layer.provide(Breakers.layer, CircuitBreaker.layerStoreMemory),
+  Breakers.layer,
   Bulkheads.layer
 )
 

@@ -1,5 +1,7 @@
 /** What a person sees when the server is up: where to go, and what to try. */
+import * as Redacted from "effect/Redacted"
 import type { Provider } from "../config.ts"
+import { shown } from "../health/Dependency.ts"
 import { real } from "../providers/languageModel.ts"
 
 /** What the banner tells. */
@@ -7,21 +9,23 @@ export interface Facts {
   readonly origin: string
   readonly provider: Provider
   readonly dataDir: string
+  /** Where the sessions are, unless they are in `dataDir`. */
+  readonly databaseUrl: Redacted.Redacted | undefined
   /** The key that was made for this run, or `undefined` when the environment has one. */
   readonly madeAdminKey: string | undefined
 }
 
 /** The lines of the banner. */
-export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): string => {
+export const banner = ({ dataDir, databaseUrl, madeAdminKey, origin, provider }: Facts): string => {
   const chat = `${origin}/v1/agents/travel_planner/chat`
   const lines = [
     "",
     `agent-server is up at ${origin}`,
     "",
     ...modelLines(provider).map((line, index) => `  ${index === 0 ? "models " : "       "}    ${line}`),
-    `  sessions   ${dataDir}`,
+    `  sessions   ${databaseUrl === undefined ? dataDir : shown(Redacted.value(databaseUrl))}`,
     `  docs       ${origin}/docs`,
-    `  health     ${origin}/health/live`,
+    `  health     ${origin}/health/ready`,
     "",
     "  Say something:",
     `    curl -s ${chat} -H 'content-type: application/json' -d '{"message": "Three days in Lisbon?"}'`
@@ -43,13 +47,5 @@ const modelLines = (provider: Provider): ReadonlyArray<string> => {
   if (provider._tag === "Simulated") {
     return ["simulated; OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY has real ones asked"]
   }
-  return real(provider).map(({ at, route }) => at === undefined ? route : `${route} at ${withoutCredentials(at)}`)
-}
-
-/** A URL may have a password in it. */
-const withoutCredentials = (url: string): string => {
-  const parsed = new URL(url)
-  parsed.username = ""
-  parsed.password = ""
-  return parsed.href
+  return real(provider).map(({ at, route }) => at === undefined ? route : `${route} at ${shown(at)}`)
 }

@@ -1,5 +1,6 @@
 /** What is answered when models fail, by what they fail with. The models are scripted; the policies are the server's own. */
 import { describe, expect, it } from "@effect/vitest"
+import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as AiError from "effect/ai/AiError"
@@ -85,7 +86,7 @@ const models = (...scripts: ReadonlyArray<Script>) => {
       ),
       Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
     ),
-    policies.guards,
+    Layer.provide(policies.guards, CircuitBreaker.layerStoreMemory),
     Replies.layer
   )
 }

@@ -10,6 +10,9 @@ export const layer = AdminApi.layerCircuitBreakers(Api, {
   breakers: Effect.gen(function*() {
     const ofModels = yield* Breakers
     const ofSpeech = yield* SpeechBreakers
-    return [...Breakers.names.map((name) => ofModels[name]), ...SpeechBreakers.names.map((name) => ofSpeech[name])]
+    return [
+      ...Breakers.names.map((name) => ofModels[name]),
+      ...SpeechBreakers.names.map((name) => ofSpeech[name])
+    ]
   })
 })

@@ -4,7 +4,7 @@ import * as Limits from "../../limits/limits.ts"
 import { Breakers } from "../../policies.ts"
 import { Api } from "../Api.ts"
 
-/** The handlers, for the limits of callers, agents and providers. */
+/** The handlers, for the limits of callers, agents and the providers. */
 export const layer = (providerLimits: Limits.AllLimits) =>
   AdminApi.layerRateLimits(Api, {
     policies: [

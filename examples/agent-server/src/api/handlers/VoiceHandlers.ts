@@ -9,6 +9,7 @@ import { SpeechFailed, type VoiceReply as Reply, type VoiceTurn, VoiceTurns } fr
 import { Api } from "../Api.ts"
 import { acceptsEvents, passOnAtOnce } from "../eventStream.ts"
 import * as Problems from "../Problems.ts"
+import { sayLetter } from "../sayLetter.ts"
 import { sayWhoServed } from "../sayWhoServed.ts"
 import type { VoiceEvent, VoiceReply } from "../VoiceApi.ts"
 import { speechProblem, type VoiceFailure, voiceProblem } from "../voiceProblem.ts"
@@ -37,6 +38,7 @@ export const layer = (options: { readonly maxAudioBytes: number }) =>
           }
           const reply = yield* toReply(yield* failingWithProblem(turn(() => Effect.void)))
           yield* sayWhoServed(reply.served)
+          yield* sayLetter(reply)
           return reply
         })
       )
@@ -65,7 +67,10 @@ const tooLarge = (limit: number) =>
   new Problems.BodyTooLarge({ ...says(`The recording is larger than ${limit} bytes.`), limit })
 
 const failingWithProblem = <A>(self: Effect.Effect<A, VoiceFailure>) =>
-  Effect.catch(self, (error) => Effect.flatMap(voiceProblem(error), failWith))
+  Effect.catch(
+    self,
+    (error) => Effect.flatMap(voiceProblem(error), (problem) => Effect.andThen(sayLetter(problem), failWith(problem)))
+  )
 
 /** Runs the turn while the client listens, and interrupts it when the client goes away. */
 const events = (turn: VoiceTurn): Stream.Stream<VoiceEvent> =>
@@ -115,6 +120,7 @@ const toReply = ({ heard, latencies, speech, transcript, turn }: Reply): Effect.
         degraded: failed !== undefined || served.some(({ degraded }) => degraded),
         attempts: served.reduce((sum, { attempts }) => sum + attempts, 0),
         stages
-      }
+      },
+      ...(turn.letterId === undefined ? {} : { letter_id: turn.letterId })
     }
   })
