@@ -142,22 +142,23 @@ const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
     const chunks: Array<Uint8Array> = []
+    let length = 0
     let beganAt: bigint | undefined
-    yield* Stream.runForEach(speech, (chunk) =>
-      Effect.sync(() => {
-        if (chunk.length > 0) beganAt ??= clock.monotonicTimeNanosUnsafe()
-        chunks.push(chunk)
-      }))
+    yield* Stream.runForEach(speech, (chunk) => {
+      if (chunk.length > 0) beganAt ??= clock.monotonicTimeNanosUnsafe()
+      chunks.push(chunk)
+      length += chunk.length
+      return length > policies.maxSpeechBytes ? Effect.fail(noSpeech("what is said does not end")) : Effect.void
+    })
     const bytes = new Uint8Array(Buffer.concat(chunks))
     if (beganAt === undefined || Wav.read(bytes)._tag !== "Wav") {
-      return yield* AiError.make({
-        module: "TextToSpeech",
-        method: "speak",
-        reason: invalid("what was said is not a WAV file")
-      })
+      return yield* noSpeech("what was said is not a WAV file")
     }
     return { bytes, beganAt }
   })
+
+const noSpeech = (description: string): AiError.AiError =>
+  AiError.make({ module: "TextToSpeech", method: "speak", reason: invalid(description) })
 
 /** A client that sends the request's id on with every call. */
 const client: Layer.Layer<HttpClient.HttpClient> = Layer.provide(RequestId.layerClient, NodeHttpClient.layerUndici)
