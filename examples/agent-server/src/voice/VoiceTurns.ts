@@ -151,9 +151,7 @@ const make = Effect.fnUntraced(function*(options: { readonly maxRun: Duration.Du
     speech.speak(spokenPart(text)).pipe(
       policies.leavingTimeForText,
       TurnMeasures.stage("tts"),
-      Effect.catch((cause) =>
-        Effect.as(Effect.logWarning("The reply could not be spoken", cause), new SpeechFailed({ cause }))
-      )
+      Effect.catch((cause) => Effect.succeed(new SpeechFailed({ cause })))
     )
 
   /** The milliseconds from one moment to another, which are a measurement of this stage too. */

@@ -53,9 +53,11 @@ const again = Retry.byKind({
   Retry.withBudget
 )
 
-/** One attempt gets a third of what is left, so that one which hangs leaves time for the other service. */
-const inTime = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(shareOfRest(1 / 3), (time) => Deadline.attempt(self, time))
+/**
+ * What an attempt gets of the time that is left. A primary that hangs leaves time for the backup; after the backup there is nobody
+ * to leave time for.
+ */
+const shareOf = (dependency: SpeechDependency): number => dependency.endsWith("-primary") ? 1 / 3 : 0.9
 
 /**
  * Goes around a call to a service. As with models the breaker is outside of the retries: it counts calls that failed for
@@ -65,7 +67,10 @@ export const atService = (dependency: SpeechDependency) =>
 <A, E, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Deadline.DeadlineExceeded | CircuitBreaker.CircuitOpen, R | SpeechGuards> =>
-  self.pipe(inTime, Retry.retry(again, { name: dependency }), SpeechBreakers.protect(dependency))
+  Effect.flatMap(shareOfRest(shareOf(dependency)), (time) => Deadline.attempt(self, time)).pipe(
+    Retry.retry(again, { name: dependency }),
+    SpeechBreakers.protect(dependency)
+  )
 
 /**
  * A service rests when it limits us, and not for an outage: that is what its breaker is for, which counts more than one
@@ -100,3 +105,6 @@ export const silence = 0.001
 
 /** How much of a reply is spoken, in characters: what OpenAI's speech takes at once. */
 export const maxSpoken = 4_096
+
+/** What speech may become, in bytes: more than twice what so many characters are, read slowly and in good quality. */
+export const maxSpeechBytes = 32_000_000
