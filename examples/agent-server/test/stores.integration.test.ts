@@ -73,15 +73,15 @@ RealServer.describe("redis-server", "with REDIS_URL", () => {
           chat(server, { message: "hello" }, { headers: { "x-api-key": "a-shared-key" } }),
           ({ status }) => status
         )
-      const untilRefused = Effect.repeat(ask(servers[0]), { until: (status) => status === 429 })
-      yield* Effect.all(Array.from({ length: 10 }, () => untilRefused), { concurrency: "unbounded" })
+      // One by one: on a busy machine Redis answers too late for many at once, and those are let through uncounted.
+      yield* Effect.repeat(ask(servers[0]), { until: (status) => status === 429 })
       // A limit of its own would let the other one answer 60. This one has had as many as a few seconds give back.
-      const others = yield* Effect.all(Array.from({ length: 40 }, () => ask(servers[1])), { concurrency: "unbounded" })
+      const others = yield* Effect.all(Array.from({ length: 40 }, () => ask(servers[1])), { concurrency: 2 })
       expect(others).toContain(429)
 
       yield* request(servers[0], "/admin/circuit-breakers/llm-primary/open", { ...operator, method: "POST" })
       yield* untilRoute(servers[1], "gpt-4o-mini")
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped), 120_000)
 
   it.live("a Redis that is away at the start is missed, and used as soon as it is there", () =>
     Effect.gen(function*() {
@@ -125,7 +125,7 @@ RealServer.describe("redis-server", "with REDIS_URL", () => {
       expect(code).toBe(0)
       yield* redis.resume
       expect(yield* chats(dying)).toEqual(all)
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped), 120_000)
 })
 
 describe("while the database is away", () => {
