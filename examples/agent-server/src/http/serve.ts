@@ -5,8 +5,10 @@ import * as ClientAddress from "effect-resilience/http/ClientAddress"
 import * as Problem from "effect-resilience/http/Problem"
 import * as ProblemReplies from "effect-resilience/http/ProblemReplies"
 import * as RequestId from "effect-resilience/http/RequestId"
+import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import { flow } from "effect/Function"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -21,6 +23,8 @@ export interface Options {
   readonly table: Routes
   /** A body larger than this is refused before it is read to its end. */
   readonly maxBodyBytes: number
+  /** The same for endpoints that take sound. */
+  readonly maxAudioBytes: number
   /** How many requests are served at once. More are refused at the door; probes are let in all the same. */
   readonly maxInFlight: number
   readonly corsOrigins: ReadonlyArray<string>
@@ -39,14 +43,16 @@ const maxHeaders = 100
 export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =>
   Layer.unwrap(Effect.gen(function*() {
     const app = yield* HttpRouter.toHttpEffect(routes)
+    const maxBodySize = ByteSize.bytes(options.maxBodyBytes)
     const door = yield* Admission.make({
       limit: yield* Bulkhead.make({ name: "requests", limit: options.maxInFlight }),
-      maxBodyBytes: options.maxBodyBytes,
+      // What no endpoint takes is refused by what it says to be, and nobody reads it.
+      maxBodyBytes: Math.max(options.maxBodyBytes, options.maxAudioBytes),
       maxHeaders,
       exempt: isProbeRequest(options.table)
     })
     return HttpServer.serve(
-      door.admit(problems(options.table)(app)),
+      door.admit(Effect.provideService(problems(options.table)(app), HttpIncomingMessage.MaxBodySize, maxBodySize)),
       flow(
         Cors.middleware(options.corsOrigins),
         RequestLog.middleware(options.table),

@@ -100,42 +100,32 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
   )
   return Speech.of({
     transcribe: (recording) =>
-      Effect.suspend(() => {
-        const calls = { count: 0 }
-        return stt.runServed(counted(calls, SpeechToText.SpeechToText.use((each) => each.transcribe(recording)))).pipe(
-          Effect.map(([text, served]): Heard => ({
-            text: text.toWellFormed().trim(),
-            served: servedBy(served, calls)
-          })),
-          Effect.provideContext(guards)
-        )
-      }),
+      counting((call) => stt.runServed(call), SpeechToText.SpeechToText.use((each) => each.transcribe(recording))).pipe(
+        Effect.map(([text, served]): Heard => ({ text: text.toWellFormed().trim(), served })),
+        Effect.provideContext(guards)
+      ),
     speak: (text) =>
-      Effect.suspend(() => {
-        const calls = { count: 0 }
-        return tts.runServed(counted(calls, TextToSpeech.TextToSpeech.use((each) => collected(each.speak(text))))).pipe(
-          Effect.map(([spoken, served]): Spoken => ({ ...spoken, served: servedBy(served, calls) })),
+      counting((call) => tts.runServed(call), TextToSpeech.TextToSpeech.use((each) => collected(each.speak(text))))
+        .pipe(
+          Effect.map(([spoken, served]): Spoken => ({ ...spoken, served })),
           Effect.provideContext(guards)
         )
-      })
   })
 })
 
-interface Calls {
-  count: number
-}
-
-const counted = <A, E, R>(calls: Calls, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** Runs a call along a chain, and counts how often it was made, retries included. */
+const counting = <A, E, R, E2, R2>(
+  run: (call: Effect.Effect<A, E, R>) => Effect.Effect<readonly [A, FallbackChain.Served], E2, R2>,
+  call: Effect.Effect<A, E, R>
+): Effect.Effect<readonly [A, Served], E2, R2> =>
   Effect.suspend(() => {
-    calls.count++
-    return self
+    let attempts = 0
+    const counted = Effect.suspend(() => {
+      attempts++
+      return call
+    })
+    return Effect.map(run(counted), ([answer, { degraded, route }]) => [answer, { route, degraded, attempts }] as const)
   })
-
-const servedBy = ({ degraded, route }: FallbackChain.Served, calls: Calls): Served => ({
-  route,
-  degraded,
-  attempts: calls.count
-})
 
 /** All of what is said, if it is a recording. */
 const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
