@@ -23,8 +23,8 @@ const floors = {
     "DeadLetterQueue"
   ],
   composition: ["FallbackChain", "Policy"],
-  listener: ["Metrics", "Tracing", "Logging", "SessionMetrics"],
-  http: ["http"]
+  listener: ["Metrics", "Tracing", "OtlpExporter", "Logging", "SessionMetrics"],
+  http: ["http", "HttpClientPolicy"]
 }
 
 const mayImport = {

@@ -11,28 +11,20 @@ const InvalidField = Schema.Struct({
   message: Schema.String
 })
 
+/** Where the turn that failed is kept, and the session that will have it when it has been completed. */
+const kept = {
+  letter_id: Schema.optionalKey(Schema.String.annotate({
+    description: "The dead letter that the turn has become; also in the header X-Dead-Letter"
+  })),
+  session_id: Schema.optionalKey(Schema.String.annotate({
+    description: "The session that will have the turn when it has been redriven"
+  }))
+}
+
 export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   "InvalidRequest",
   kind("invalid_request"),
   { ...members("invalid_request"), errors: Schema.Array(InvalidField) }
-) {}
-
-export class MalformedRequest extends HttpApiError.Problem<MalformedRequest>()(
-  "MalformedRequest",
-  kind("malformed_request"),
-  members("malformed_request")
-) {}
-
-export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
-  "Unauthorized",
-  kind("unauthorized"),
-  members("unauthorized")
-) {}
-
-export class Forbidden extends HttpApiError.Problem<Forbidden>()(
-  "Forbidden",
-  kind("forbidden"),
-  members("forbidden")
 ) {}
 
 export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
@@ -47,28 +39,16 @@ export class SessionNotFound extends HttpApiError.Problem<SessionNotFound>()(
   members("session_not_found")
 ) {}
 
-export class CircuitBreakerNotFound extends HttpApiError.Problem<CircuitBreakerNotFound>()(
-  "CircuitBreakerNotFound",
-  kind("circuit_breaker_not_found"),
-  members("circuit_breaker_not_found")
-) {}
-
-export class RateLimitPolicyNotFound extends HttpApiError.Problem<RateLimitPolicyNotFound>()(
-  "RateLimitPolicyNotFound",
-  kind("rate_limit_policy_not_found"),
-  members("rate_limit_policy_not_found")
+export class FallbackRouteNotFound extends HttpApiError.Problem<FallbackRouteNotFound>()(
+  "FallbackRouteNotFound",
+  kind("fallback_route_not_found"),
+  members("fallback_route_not_found")
 ) {}
 
 export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),
   members("not_simulated")
-) {}
-
-export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()(
-  "RequestTimeout",
-  kind("request_timeout"),
-  members("request_timeout")
 ) {}
 
 export class WrongAgent extends HttpApiError.Problem<WrongAgent>()(
@@ -81,6 +61,18 @@ export class SessionBusy extends HttpApiError.Problem<SessionBusy>()(
   "SessionBusy",
   kind("session_busy"),
   { ...members("session_busy"), retry_after: RetryAfter }
+) {}
+
+export class IdempotencyKeyInUse extends HttpApiError.Problem<IdempotencyKeyInUse>()(
+  "IdempotencyKeyInUse",
+  kind("idempotency_key_in_use"),
+  { ...members("idempotency_key_in_use"), retry_after: RetryAfter }
+) {}
+
+export class IdempotencyKeyReused extends HttpApiError.Problem<IdempotencyKeyReused>()(
+  "IdempotencyKeyReused",
+  kind("idempotency_key_reused"),
+  members("idempotency_key_reused")
 ) {}
 
 export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()(
@@ -131,17 +123,12 @@ export class ContextTooLong extends HttpApiError.Problem<ContextTooLong>()(
   members("context_too_long")
 ) {}
 
-export class HeadersTooLarge extends HttpApiError.Problem<HeadersTooLarge>()(
-  "HeadersTooLarge",
-  kind("headers_too_large"),
-  members("headers_too_large")
-) {}
-
 export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimited>()(
   "ProviderRateLimited",
   kind("provider_rate_limited"),
   {
     ...members("provider_rate_limited"),
+    ...kept,
     error: Schema.tag("rate_limit_exceeded"),
     retry_after: RetryAfter
   }
@@ -150,19 +137,19 @@ export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimite
 export class InternalError extends HttpApiError.Problem<InternalError>()(
   "InternalError",
   kind("internal_error"),
-  members("internal_error")
+  { ...members("internal_error"), ...kept }
 ) {}
 
 export class BadUpstream extends HttpApiError.Problem<BadUpstream>()(
   "BadUpstream",
   kind("bad_upstream"),
-  members("bad_upstream")
+  { ...members("bad_upstream"), ...kept }
 ) {}
 
 export class UpstreamUnavailable extends HttpApiError.Problem<UpstreamUnavailable>()(
   "UpstreamUnavailable",
   kind("upstream_unavailable"),
-  { ...members("upstream_unavailable"), retry_after: RetryAfter }
+  { ...members("upstream_unavailable"), ...kept, retry_after: RetryAfter }
 ) {}
 
 export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>()(
@@ -174,5 +161,11 @@ export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>
 export class DeadlineExceeded extends HttpApiError.Problem<DeadlineExceeded>()(
   "DeadlineExceeded",
   kind("deadline_exceeded"),
-  members("deadline_exceeded")
+  { ...members("deadline_exceeded"), ...kept }
+) {}
+
+export class ShuttingDown extends HttpApiError.Problem<ShuttingDown>()(
+  "ShuttingDown",
+  kind("shutting_down"),
+  { ...members("shutting_down"), retry_after: RetryAfter }
 ) {}

@@ -32,7 +32,8 @@ export const VoiceReply = Schema.Struct({
   served: Schema.Struct({
     ...Served.fields,
     stages: Schema.Struct({ asr: Served, llm: Served, tts: Schema.NullOr(Served) })
-  }).annotate({ description: "How the reply came about: all routes, and those of each stage" })
+  }).annotate({ description: "How the reply came about: all routes, and those of each stage" }),
+  letter_id: ChatReply.fields.letter_id
 }).annotate({ identifier: "VoiceReply" })
 export type VoiceReply = typeof VoiceReply.Type
 

@@ -81,6 +81,8 @@ export class Simulator extends Context.Service<Simulator, {
   readonly change: (patch: AllFaultsPatch) => Effect.Effect<AllFaults>
   /** What a provider has done so far. */
   readonly ledger: (name: Name) => Effect.Effect<Readonly<Ledger.Page>>
+  /** What all of them have done. */
+  readonly ledgers: Effect.Effect<{ readonly [N in Name]: Readonly<Ledger.Page> }>
 }>()("agent-server/sim/Simulator") {}
 
 type Providers = { readonly [N in Name]: Provider }
@@ -125,7 +127,8 @@ const make = Effect.fnUntraced(function*(seed: number) {
         })
         return current()
       }),
-    ledger: (name) => Effect.sync(() => ({ ...providers[name].page }))
+    ledger: (name) => Effect.sync(() => ({ ...providers[name].page })),
+    ledgers: Effect.sync(() => forEach((name) => ({ ...providers[name].page })))
   })
 })
 

@@ -139,6 +139,8 @@ export const streamed = (provider: Provider, reply: Streamed): Reply =>
   Effect.sync(() => {
     const { faults, page } = provider
     const pause = faults.chunk_ms > 0 ? Effect.sleep(faults.chunk_ms) : Effect.void
+    // What is billed must have left: a connection that is cut in the same moment takes its last piece with it.
+    const breaking = Stream.unwrap(Effect.as(Effect.sleep(Math.max(1, faults.chunk_ms)), Stream.fail(broken)))
     let sent = 0
     const pieces = Stream.fromIterable(reply.pieces.slice(0, reply.truncateAt)).pipe(
       Stream.mapEffect((piece) =>
@@ -150,7 +152,7 @@ export const streamed = (provider: Provider, reply: Streamed): Reply =>
     )
     const body = Stream.make(reply.head).pipe(
       Stream.concat(pieces),
-      Stream.concat(reply.truncateAt === undefined ? Stream.fromIterable(reply.ending) : Stream.fail(broken)),
+      Stream.concat(reply.truncateAt === undefined ? Stream.fromIterable(reply.ending) : breaking),
       Stream.onExit((exit) =>
         Effect.sync(() => {
           reply.bill(page, sent)

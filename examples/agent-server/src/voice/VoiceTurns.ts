@@ -5,6 +5,7 @@
  * spoken is not lost: it comes as text, and the reason with it. A newer turn of the session interrupts an older one.
  */
 import type * as Deadline from "effect-resilience/Deadline"
+import { RequestId } from "effect-resilience/http/RequestId"
 import { SessionMetrics } from "effect-resilience/SessionMetrics"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -14,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Agents from "../agents/Agents.ts"
 import { type BeginError, type TurnError, type TurnReply, Turns, WrongAgent } from "../agents/Turns.ts"
+import type { DeadTurn } from "../letters/DeadTurn.ts"
 import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import { wholeTurn } from "../policies.ts"
 import { type Served, type SessionMissing, Sessions, type StorageError } from "../sessions/Sessions.ts"
@@ -80,6 +82,7 @@ export type VoiceTurnError =
   | Deadline.DeadlineExceeded
   | BeginError
   | TurnError
+  | DeadTurn<TurnError>
 
 /** A turn that may begin. */
 export type VoiceTurn = (onStep: OnStep) => Effect.Effect<VoiceReply, VoiceTurnError>
@@ -135,12 +138,13 @@ const make = Effect.fnUntraced(function*(options: { readonly maxRun: Duration.Du
     // A first turn that was interrupted before it was stored has left no session behind.
     const isFirst = work.isFirst || (interrupted && (yield* ownerOf(work.sessionId)) === undefined)
     const { agent, sessionId } = work
-    const turn = yield* turns.begin(
+    const requestId = yield* RequestId
+    const { run } = yield* turns.begin(
       isFirst
-        ? { agent, message: transcript, sessionId: undefined, newSessionId: sessionId }
-        : { agent, message: transcript, sessionId }
+        ? { agent, message: transcript, sessionId: undefined, newSessionId: sessionId, requestId }
+        : { agent, message: transcript, sessionId, requestId }
     )
-    return yield* turn()
+    return yield* run()
   })
 
   const speak = (text: string) =>

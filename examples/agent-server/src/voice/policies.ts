@@ -14,23 +14,26 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import * as Availability from "../health/Availability.ts"
 
-const breaker = {
-  trip: CircuitBreaker.anyOf(
-    CircuitBreaker.consecutive(5),
-    CircuitBreaker.failureRate({ threshold: 0.5, window: "30 seconds", minimumCalls: 20 })
-  ),
-  openFor: Schedule.exponential("30 seconds"),
-  maxOpenFor: "5 minutes",
-  recovery: CircuitBreaker.ramp([0.1, 0.25, 0.5, 0.75], "7.5 seconds")
-} as const
+const breaker = (name: string) =>
+  ({
+    trip: CircuitBreaker.anyOf(
+      CircuitBreaker.consecutive(5),
+      CircuitBreaker.failureRate({ threshold: 0.5, window: "30 seconds", minimumCalls: 20 })
+    ),
+    openFor: Schedule.exponential("30 seconds"),
+    maxOpenFor: "5 minutes",
+    recovery: CircuitBreaker.ramp([0.1, 0.25, 0.5, 0.75], "7.5 seconds"),
+    health: () => Availability.changes(name)
+  }) as const
 
 /** A breaker for each speech service. */
 export class SpeechBreakers extends CircuitBreaker.Service<SpeechBreakers>()("agent-server/voice/SpeechBreakers", {
-  "stt-primary": breaker,
-  "stt-backup": breaker,
-  "tts-primary": breaker,
-  "tts-backup": breaker
+  "stt-primary": breaker("stt-primary"),
+  "stt-backup": breaker("stt-backup"),
+  "tts-primary": breaker("tts-primary"),
+  "tts-backup": breaker("tts-backup")
 }) {}
 
 /** A speech service that has policies of its own. */

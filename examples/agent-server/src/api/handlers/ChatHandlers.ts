@@ -1,7 +1,11 @@
 /** Serves `POST /v1/agents/{agent}/chat`. */
+import * as NodeServer from "@effect-resilience/node/NodeServer"
 import { failWith, says } from "effect-resilience/http/Problem"
+import * as RequestId from "effect-resilience/http/RequestId"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpEffect from "effect/http/HttpEffect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Agents from "../../agents/Agents.ts"
@@ -10,7 +14,10 @@ import { agentNotFound } from "../agentNotFound.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
 import { acceptsEvents, passOnAtOnce } from "../eventStream.ts"
+import { named } from "../idempotencyKey.ts"
 import * as Problems from "../Problems.ts"
+import { sayLetter } from "../sayLetter.ts"
+import { sayWhoServed } from "../sayWhoServed.ts"
 import { type TurnFailure, turnProblem } from "../turnProblem.ts"
 
 /** The handlers, for messages of at most so many characters. */
@@ -20,6 +27,7 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
     "chat",
     Effect.fnUntraced(function*(handlers) {
       const turns = yield* Turns
+      const server = yield* NodeServer.NodeServer
       return handlers.handle(
         "chat",
         Effect.fnUntraced(function*({ params, payload, request }) {
@@ -27,13 +35,20 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
           if (agent === undefined) return yield* agentNotFound(params.agent)
           const { message } = payload
           if (isLongerThan(message, options.maxMessageChars)) return yield* messageTooLong(options.maxMessageChars)
-          const turn = yield* failingWithProblem(
-            turns.begin({ agent, message, sessionId: payload.session_id ?? undefined })
+          const { isReplayed, run } = yield* failingWithProblem(
+            turns.begin({
+              agent,
+              message,
+              sessionId: payload.session_id ?? undefined,
+              requestId: yield* RequestId.RequestId,
+              named: yield* named(request.headers["idempotency-key"], payload.idempotency_key)
+            })
           )
           const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
-          if (!wantsStream) return toChatReply(yield* failingWithProblem(turn()))
+          if (isReplayed) yield* sayReplayed
+          if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
           yield* passOnAtOnce
-          return events(turn)
+          return server.endAtDeadline(events(run), shutDown)
         })
       )
     })
@@ -51,7 +66,31 @@ const isLongerThan = (text: string, limit: number): boolean => {
 }
 
 const failingWithProblem = <A>(self: Effect.Effect<A, TurnFailure>) =>
-  Effect.catch(self, (error) => Effect.flatMap(turnProblem(error), failWith))
+  Effect.catch(
+    self,
+    (error) => Effect.flatMap(turnProblem(error), (problem) => Effect.andThen(sayLetter(problem), failWith(problem)))
+  )
+
+/** The reply's body, its letter in the header too. */
+const told = Effect.fnUntraced(function*(reply: TurnReply) {
+  const body = toChatReply(reply)
+  yield* sayWhoServed(reply.served)
+  yield* sayLetter(body)
+  return body
+})
+
+const sayReplayed = HttpEffect.appendPreResponseHandler((_, response) =>
+  Effect.succeed(HttpServerResponse.setHeader(response, "idempotency-replayed", "true"))
+)
+
+/** The last word of a reply that was not done when the server had to go. */
+const shutDown = (): ChatEvent => ({
+  event: "error",
+  data: new Problems.ShuttingDown({
+    ...says("The server is shutting down. Nothing of this reply was kept. Send the message again."),
+    retry_after: 1
+  })
+})
 
 /** Runs the turn while the client listens, and interrupts it when the client goes away. */
 const events = (turn: Turn): Stream.Stream<ChatEvent> =>
@@ -97,5 +136,6 @@ const toChatReply = (reply: TurnReply): ChatReply => ({
     total_tokens: reply.usage.promptTokens + reply.usage.completionTokens,
     cost_usd: reply.usage.costUsd
   },
-  served: reply.served
+  served: reply.served,
+  ...(reply.letterId === undefined ? {} : { letter_id: reply.letterId })
 })

@@ -3,14 +3,14 @@ import { failWith, says } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as HttpEffect from "effect/http/HttpEffect"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { SpeechFailed, type VoiceReply as Reply, type VoiceTurn, VoiceTurns } from "../../voice/VoiceTurns.ts"
 import { Api } from "../Api.ts"
 import { acceptsEvents, passOnAtOnce } from "../eventStream.ts"
 import * as Problems from "../Problems.ts"
+import { sayLetter } from "../sayLetter.ts"
+import { sayWhoServed } from "../sayWhoServed.ts"
 import type { VoiceEvent, VoiceReply } from "../VoiceApi.ts"
 import { speechProblem, type VoiceFailure, voiceProblem } from "../voiceProblem.ts"
 
@@ -38,6 +38,7 @@ export const layer = (options: { readonly maxAudioBytes: number }) =>
           }
           const reply = yield* toReply(yield* failingWithProblem(turn(() => Effect.void)))
           yield* sayWhoServed(reply.served)
+          yield* sayLetter(reply)
           return reply
         })
       )
@@ -66,14 +67,9 @@ const tooLarge = (limit: number) =>
   new Problems.BodyTooLarge({ ...says(`The recording is larger than ${limit} bytes.`), limit })
 
 const failingWithProblem = <A>(self: Effect.Effect<A, VoiceFailure>) =>
-  Effect.catch(self, (error) => Effect.flatMap(voiceProblem(error), failWith))
-
-/** A stream's headers are gone before this is known: there it is in the `done` event only. */
-const sayWhoServed = ({ degraded, route }: VoiceReply["served"]) =>
-  HttpEffect.appendPreResponseHandler((_, response) =>
-    Effect.succeed(
-      degraded ? HttpServerResponse.setHeaders(response, { "x-degraded": "true", "x-served-by": route }) : response
-    )
+  Effect.catch(
+    self,
+    (error) => Effect.flatMap(voiceProblem(error), (problem) => Effect.andThen(sayLetter(problem), failWith(problem)))
   )
 
 /** Runs the turn while the client listens, and interrupts it when the client goes away. */
@@ -124,6 +120,7 @@ const toReply = ({ heard, latencies, speech, transcript, turn }: Reply): Effect.
         degraded: failed !== undefined || served.some(({ degraded }) => degraded),
         attempts: served.reduce((sum, { attempts }) => sum + attempts, 0),
         stages
-      }
+      },
+      ...(turn.letterId === undefined ? {} : { letter_id: turn.letterId })
     }
   })
