@@ -5,8 +5,10 @@ import * as ClientAddress from "effect-resilience/http/ClientAddress"
 import * as Problem from "effect-resilience/http/Problem"
 import * as ProblemReplies from "effect-resilience/http/ProblemReplies"
 import * as RequestId from "effect-resilience/http/RequestId"
+import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import { flow } from "effect/Function"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -19,8 +21,9 @@ import { isProbe, type Routes } from "./Routes.ts"
 /** What is let in, and from where. */
 export interface Options {
   readonly table: Routes
-  /** A body larger than this is refused before it is read to its end. */
+  /** A body larger than this is refused before it is read to its end, unless it is a recording. */
   readonly maxBodyBytes: number
+  readonly maxAudioBytes: number
   /** How many requests are served at once. More are refused at the door; probes are let in all the same. */
   readonly maxInFlight: number
   readonly corsOrigins: ReadonlyArray<string>
@@ -41,12 +44,19 @@ export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =
     const app = yield* HttpRouter.toHttpEffect(routes)
     const door = yield* Admission.make({
       limit: yield* Bulkhead.make({ name: "requests", limit: options.maxInFlight }),
-      maxBodyBytes: options.maxBodyBytes,
+      // The door does not know what a request is. What is read as text is cut off further in.
+      maxBodyBytes: Math.max(options.maxBodyBytes, options.maxAudioBytes),
       maxHeaders,
       exempt: isProbeRequest(options.table)
     })
     return HttpServer.serve(
-      door.admit(problems(options.table)(app)),
+      door.admit(
+        Effect.provideService(
+          problems(options.table)(app),
+          HttpIncomingMessage.MaxBodySize,
+          ByteSize.bytes(options.maxBodyBytes)
+        )
+      ),
       flow(
         Cors.middleware(options.corsOrigins),
         RequestLog.middleware(options.table),
