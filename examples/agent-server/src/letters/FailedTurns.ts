@@ -23,6 +23,8 @@ export const FailedTurn = Schema.Struct({
   session_id: Schema.String,
   /** The session begins with this turn. */
   first: Schema.Boolean,
+  /** The session has the turn already, with an apology as its reply. */
+  apologised: Schema.Boolean,
   /** How many messages the session had by then; `null` where the turn failed before it was looked. */
   after: Schema.NullOr(Schema.Int),
   message: Schema.String,
@@ -39,7 +41,7 @@ export class FailedTurns extends Context.Service<FailedTurns, DeadLetterQueue.De
 ) {}
 
 /** Where the queue is in its store, and in metrics. */
-export const queueName = "turns"
+const queueName = "turns"
 
 /** What is known of a failure: its cause, and each attempt. */
 export type Failed = Pick<DeadLetterQueue.OfferOptions, "attempts" | "cause" | "error">
