@@ -21,7 +21,7 @@ import { isProbe, type Routes } from "./Routes.ts"
 /** What is let in, and from where. */
 export interface Options {
   readonly table: Routes
-  /** A body larger than this is refused before it is read to its end. */
+  /** A body larger than this is refused before it is read to its end, unless it is a recording. */
   readonly maxBodyBytes: number
   /** The same for endpoints that take sound. */
   readonly maxAudioBytes: number

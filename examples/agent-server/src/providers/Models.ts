@@ -1,7 +1,5 @@
 /** The chain of language models: a route for each, asked one after the other until one answers. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as FallbackChain from "effect-resilience/FallbackChain"
-import * as RequestId from "effect-resilience/http/RequestId"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -12,6 +10,7 @@ import type { Provider } from "../config.ts"
 import * as policies from "../policies.ts"
 import * as Simulator from "../sim/Simulator.ts"
 import { CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import { client } from "./client.ts"
 import { real, simulated, type Target } from "./languageModel.ts"
 
 /** The route that a call is on: the model, what its provider calls it, and whose policies it has. */
@@ -54,12 +53,6 @@ const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>, usdPerDay: 
   const chain = yield* FallbackChain.make("llm", Arr.map(targets, routeOf), policies.chainOptions(usdPerDay))
   return Models.of({ chain, preferred: targets[0].model })
 })
-
-/** A client that sends the request's id on with every call. */
-const client = Layer.provide(
-  RequestId.layerClient,
-  NodeHttpClient.layerUndiciOptions({ connections: policies.providerConnections })
-)
 
 /**
  * Provides the chain, which may spend so much a day; where its models are simulated with the simulator beside it, for

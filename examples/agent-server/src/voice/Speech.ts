@@ -1,19 +1,17 @@
 /** Transcribes and speaks, each with a service and its backup, under the server's policies. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import type * as Deadline from "effect-resilience/Deadline"
 import * as FallbackChain from "effect-resilience/FallbackChain"
-import * as RequestId from "effect-resilience/http/RequestId"
 import * as AiError from "effect/ai/AiError"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Wav from "../audio/wav.ts"
+import { client } from "../providers/client.ts"
 import { invalid } from "../providers/send.ts"
 import * as SpeechToText from "../providers/SpeechToText.ts"
 import * as TextToSpeech from "../providers/TextToSpeech.ts"
@@ -149,9 +147,6 @@ const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
 
 const noSpeech = (description: string): AiError.AiError =>
   AiError.make({ module: "TextToSpeech", method: "speak", reason: invalid(description) })
-
-/** A client that sends the request's id on with every call. */
-const client: Layer.Layer<HttpClient.HttpClient> = Layer.provide(RequestId.layerClient, NodeHttpClient.layerUndici)
 
 /** Where the simulated services are: those of the program's simulator, or of one of our own. */
 const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Speech) {
