@@ -24,7 +24,17 @@ export interface Entry {
 type Unit = "seconds" | "bytes" | "ratio" | "usd" | "tokens" | "count" | "state" | "info"
 
 /** `application`: nothing in these packages feeds it; the name is kept so that all who do use the same one. */
-type Feeder = "Metrics.layer" | "SessionMetrics" | "Metrics" | "Logging" | "Tracing" | "Signal" | "application"
+type Feeder =
+  | "Metrics.layer"
+  | "HttpMetrics"
+  | "LanguageModelMetrics"
+  | "StoreMetrics"
+  | "SessionMetrics"
+  | "Metrics"
+  | "Logging"
+  | "Tracing"
+  | "Signal"
+  | "application"
 
 /** Waits and calls from a millisecond to a minute. */
 export const waits: ReadonlyArray<number> = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
