@@ -67,8 +67,9 @@ export class Account {
     this.lastChunkAt = at
   }
 
-  /** A part of a reply, streamed or whole. */
+  /** A part of a reply, streamed or whole. With the first one the provider has read the prompt. */
   take(part: Response.AnyPart): void {
+    this.heard ??= ""
     switch (part.type) {
       case "response-metadata":
         this.model = part.modelId ?? this.model
@@ -79,12 +80,12 @@ export class Account {
         return
       case "text":
       case "reasoning":
-        this.heard = (this.heard ?? "") + part.text
+        this.heard += part.text
         return
       case "text-delta":
       case "reasoning-delta":
       case "tool-params-delta":
-        this.heard = (this.heard ?? "") + part.delta
+        this.heard += part.delta
     }
   }
 

@@ -83,6 +83,7 @@ export const http = {
     type: "counter",
     unit: "count",
     labels: ["reason"],
+    values: { reason: ["Shed"] },
     help: "Calls that were turned away because there were too many",
     from: "Metrics.layer"
   }
