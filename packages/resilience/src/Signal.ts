@@ -92,7 +92,7 @@ export interface CallRejected {
  * A call that a breaker let through has ended. An ignored outcome counts neither for nor against the dependency.
  *
  * `failureRatio` and `slowRatio` are the shares of bad calls in the circuit's window after this one, from 0 to 1; only where
- * the breaker has such a rule and keeps its circuits in this process.
+ * the breaker has such a rule and keeps its circuits in this process. A circuit that opens forgets its window.
  *
  * @category models
  * @since 0.1.0

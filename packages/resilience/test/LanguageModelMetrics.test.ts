@@ -48,14 +48,21 @@ const finished = <A, E, R>(self: Effect.Effect<A, E, R>) =>
 const whole = LanguageModel.generateText({ prompt: "why so slow?" })
 const streamed = LanguageModel.streamText({ prompt: "why so slow?" })
 
-const outcomes = Effect.map(samples, (all) =>
-  ["success", "failure", "interrupted"].map((outcome) =>
-    all.get(`llm_requests_total{model=m,outcome=${outcome},provider=scripted}`)
-  ))
+const outcomes = Effect.map(
+  samples,
+  (all) =>
+    ["success", "failure", "interrupted"].map((outcome) =>
+      all.get(`llm_requests_total{model=m,outcome=${outcome},provider=scripted}`)
+    )
+)
 
 const books = Effect.map(samples, (all) => {
   const tokens = (type: string) => all.get(`llm_tokens_total{model=m,provider=scripted,type=${type}}`)
-  return { input: tokens("input"), output: tokens("output"), usd: all.get("llm_cost_usd_total{model=m,provider=scripted}") }
+  return {
+    input: tokens("input"),
+    output: tokens("output"),
+    usd: all.get("llm_cost_usd_total{model=m,provider=scripted}")
+  }
 })
 
 const genAi = "gen_ai_operation_name=chat,gen_ai_provider_name=scripted,gen_ai_request_model=m"
@@ -174,7 +181,11 @@ describe("LanguageModelMetrics", () => {
   it.effect("MT3: a storm of plain, streamed, retried, failed-over and aborted calls is in the books as the providers have it", () =>
     Effect.gen(function*() {
       const scriptOf = (value: number): Script =>
-        value < 0.25 ? { failAt: "start", latency: 20 } : value < 0.4 ? { failAt: 2, every: 30 } : { latency: 100, every: 10 }
+        value < 0.25
+          ? { failAt: "start", latency: 20 }
+          : value < 0.4
+          ? { failAt: 2, every: 30 }
+          : { latency: 100, every: 10 }
       const draws: Array<number> = []
       for (let index = 0; index < 5_000; index++) draws.push(yield* Random.next)
       let drawn = 0
@@ -209,7 +220,8 @@ describe("LanguageModelMetrics", () => {
         const { calls, firstWords, further, input, output } = providers[name].ledger
         const labels = `model=${name},provider=scripted`
         const genAi = `{gen_ai_operation_name=chat,gen_ai_provider_name=scripted,gen_ai_request_model=${name}}`
-        const outcome = (kind: string) => all.get(`llm_requests_total{model=${name},outcome=${kind},provider=scripted}`)!
+        const outcome = (kind: string) =>
+          all.get(`llm_requests_total{model=${name},outcome=${kind},provider=scripted}`)!
         assert.isAbove(calls, 50)
         assert.strictEqual(outcome("success") + outcome("failure") + outcome("interrupted"), calls)
         assert.isAbove(outcome("failure"), 0)

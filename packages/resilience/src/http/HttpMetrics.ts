@@ -16,13 +16,13 @@
  *
  * ```ts
  * import { Effect, Metric } from "effect"
- * import { HttpEffect, HttpServerResponse } from "effect/http"
+ * import { HttpEffect, type HttpServerRequest, HttpServerResponse } from "effect/http"
  * import { HttpMetrics, Metrics } from "effect-resilience"
  *
  * const program = Effect.gen(function*() {
  *   const app = HttpMetrics.middleware()(Effect.succeed(HttpServerResponse.empty({ status: 404 })))
- *   const context = yield* Effect.context<never>()
- *   yield* Effect.promise(() => HttpEffect.toWebHandlerWith(context)(app)(new Request("http://app.test/wp-login.php")))
+ *   const handler = HttpEffect.toWebHandlerWith<never, HttpServerRequest.HttpServerRequest>(yield* Effect.context<never>())(app)
+ *   yield* Effect.promise(() => handler(new Request("http://app.test/wp-login.php")))
  *   return yield* Metrics.format()
  * })
  * const text = await Effect.runPromise(Effect.provideService(program, Metric.MetricRegistry, new Map()))
