@@ -316,7 +316,7 @@ const provocations: { readonly [N in Name]: Provocation } = {
   ),
   http_server_response_body_size_bytes: served,
   http_server_time_to_first_byte_seconds: served,
-  http_server_client_aborts_total: after(serve(measured(Effect.never), { abort: true })),
+  http_server_client_aborts_total: after(serve(measured(Effect.interruptible(Effect.never)), { abort: true })),
   http_client_request_duration_seconds: after(HttpMetrics.measure(answering).get("http://api.test/")),
   middleware_duration_seconds: after(
     serve(HttpMetrics.timed("nothing", (app: App<never>) => app)(Effect.succeed(HttpServerResponse.empty())))
