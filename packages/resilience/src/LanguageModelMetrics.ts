@@ -194,7 +194,7 @@ class Meter {
 
   whole<E, R>(call: Effect.Effect<Answer, E, R>, prompt: Prompt.Prompt): Effect.Effect<Answer, E, R> {
     return Effect.withFiber<Answer, E, R>((fiber) => {
-      const account = this.open(fiber)
+      const account = new Account(secondsOf(fiber))
       return Effect.onExitPrimitive(call, (exit) => {
         if (exit._tag === "Success") { for (const part of exit.value.content) account.take(part) }
         account.ended()
@@ -204,33 +204,41 @@ class Meter {
     }).pipe(Effect.withSpan(`chat ${this.options.model}`, this.span(), { captureStackTrace: false }))
   }
 
+  /** The parts of a stream may be pulled by one fiber after the other, so each time the one that pulls is asked for the time. */
   streamed<E, R>(
     parts: Stream.Stream<Response.AnyPart, E, R>,
     prompt: Prompt.Prompt
   ): Stream.Stream<Response.AnyPart, E, R> {
-    return Stream.unwrap(Effect.withFiber((fiber) => {
-      const account = this.open(fiber)
+    return Stream.unwrap(Effect.withFiber((first) => {
+      const account = new Account(secondsOf(first))
       return Effect.succeed(parts.pipe(
-        Stream.mapArray((some) => {
-          for (const part of some) account.chunk(part)
-          return some
-        }),
+        Stream.mapArrayEffect((some) =>
+          Effect.withFiber((fiber) => {
+            for (const part of some) this.heard(fiber, account, part)
+            return Effect.succeed(some)
+          })
+        ),
         Stream.onEnd(Effect.sync(() => account.ended())),
-        Stream.onExit((exit) => Effect.sync(() => this.settle(fiber, account, exit, prompt)))
+        Stream.onExit((exit) =>
+          Effect.withFiber((fiber) => {
+            this.settle(fiber, account, exit, prompt)
+            return Effect.void
+          })
+        )
       ))
     })).pipe(Stream.withSpan(`chat ${this.options.model}`, { ...this.span(), captureStackTrace: false }))
   }
 
-  private open(fiber: AnyFiber): Account {
-    return new Account(() => monotonicMillis(fiber) / 1000, {
-      onFirst: (seconds) => toFirstChunk.observeUnsafe(fiber, seconds, this.genAi),
-      onNext: (seconds) => perChunk.observeUnsafe(fiber, seconds, this.genAi)
-    })
+  private heard(fiber: AnyFiber, account: Account, part: Response.AnyPart): void {
+    const pause = account.chunk(part, secondsOf(fiber))
+    if (pause === undefined) return
+    const times = pause.isFirst ? toFirstChunk : perChunk
+    times.observeUnsafe(fiber, pause.seconds, this.genAi)
   }
 
   private settle(fiber: AnyFiber, account: Account, exit: Exit.Exit<unknown, unknown>, prompt: Prompt.Prompt): void {
     const { price, tokens = quarter } = this.options
-    const summary = account.settle(exit, { prompt: () => promptText(prompt), tokens })
+    const summary = account.settle(exit, secondsOf(fiber), { prompt: () => promptText(prompt), tokens })
     duration.observeUnsafe(fiber, summary.duration, this.genAi)
     requests.addUnsafe(fiber, 1, { ...this.labels, outcome: summary.outcome })
     annotate(fiber.cache.span, summary)
@@ -255,6 +263,9 @@ class Meter {
     }
   }
 }
+
+/** Seconds of the monotonic clock. */
+const secondsOf = (fiber: AnyFiber): number => monotonicMillis(fiber) / 1000
 
 /** What a call took, on its span. */
 const annotate = (span: Tracer.AnySpan | undefined, { finishReason, model, tokens }: Summary): void => {

@@ -109,9 +109,9 @@ export const middleware = (options: Options = {}) =>
       const length = Number(request.headers["content-length"] ?? NaN)
       if (length >= 0) requestSize.observeUnsafe(fiber, length, at)
       const replying = HttpEffect.withPreResponseHandler(app, (_, response) =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
           firstByte.observeUnsafe(fiber, now(fiber) - start, at)
-          return sized(response, (bytes) => responseSize.observeUnsafe(fiber, bytes, at))
+          return sized(response, (bytes) => responseSize.observe(bytes, at))
         }))
       return Effect.onExit(replying, (exit) =>
         Effect.sync(() => {
@@ -129,12 +129,11 @@ export const middleware = (options: Options = {}) =>
     }))
 
 /** Tells the size of a reply: what it has, or what of a stream has gone out when that ends. */
-const sized = (response: Response, tell: (bytes: number) => void): Response => {
+const sized = (response: Response, tell: (bytes: number) => Effect.Effect<void>): Effect.Effect<Response> => {
   const { body } = response
   if (body._tag !== "Stream") {
     const length = body._tag === "Empty" ? 0 : body.contentLength
-    if (length !== undefined) tell(length)
-    return response
+    return length === undefined ? Effect.succeed(response) : Effect.as(tell(length), response)
   }
   let bytes = 0
   const counted = body.stream.pipe(
@@ -142,14 +141,14 @@ const sized = (response: Response, tell: (bytes: number) => void): Response => {
       for (const chunk of chunks) bytes += chunk.byteLength
       return chunks
     }),
-    Stream.ensuring(Effect.sync(() => tell(bytes)))
+    Stream.ensuring(Effect.suspend(() => tell(bytes)))
   )
   const replaced = HttpServerResponse.setBody(
     response,
     HttpBody.stream(counted, body.contentType, body.contentLength)
   )
   // A reply may have another content type than its body says.
-  return HttpServerResponse.setHeaders(replaced, response.headers)
+  return Effect.succeed(HttpServerResponse.setHeaders(replaced, response.headers))
 }
 
 /**

@@ -22,10 +22,10 @@ export interface Summary {
   readonly finishReason: string | undefined
 }
 
-/** Hears of the chunks of a stream as they come. Times are in seconds. */
-export interface ChunkListener {
-  readonly onFirst: (afterStart: number) => void
-  readonly onNext: (afterLast: number) => void
+/** How long a chunk took: the first one since the start, others since the one before. */
+export interface Pause {
+  readonly isFirst: boolean
+  readonly seconds: number
 }
 
 /** What says nothing yet, or nothing any more. */
@@ -41,9 +41,7 @@ const noContent = new Set([
 ])
 
 export class Account {
-  private readonly now: () => number
   private readonly startedAt: number
-  private readonly listener: ChunkListener
   private lastChunkAt: number | undefined
   private heard: string | undefined
   private usage: Response.Usage | undefined
@@ -51,20 +49,18 @@ export class Account {
   private model: string | undefined
   private endedByItself = false
 
-  constructor(now: () => number, listener: ChunkListener) {
-    this.now = now
-    this.startedAt = now()
-    this.listener = listener
+  constructor(startedAt: number) {
+    this.startedAt = startedAt
   }
 
-  /** A part of a stream came. */
-  chunk(part: Response.AnyPart): void {
+  /** A part of a stream came. `undefined`: it says nothing. */
+  chunk(part: Response.AnyPart, at: number): Pause | undefined {
     this.take(part)
-    if (noContent.has(part.type)) return
-    const at = this.now()
-    if (this.lastChunkAt === undefined) this.listener.onFirst(at - this.startedAt)
-    else this.listener.onNext(at - this.lastChunkAt)
+    if (noContent.has(part.type)) return undefined
+    const isFirst = this.lastChunkAt === undefined
+    const seconds = at - (this.lastChunkAt ?? this.startedAt)
     this.lastChunkAt = at
+    return { isFirst, seconds }
   }
 
   /** A part of a reply, streamed or whole. With the first one the provider has read the prompt. */
@@ -96,11 +92,12 @@ export class Account {
 
   settle(
     exit: Exit.Exit<unknown, unknown>,
+    at: number,
     estimate: { readonly prompt: () => string; readonly tokens: (text: string) => number }
   ): Summary {
     return {
       outcome: this.outcomeOf(exit),
-      duration: this.now() - this.startedAt,
+      duration: at - this.startedAt,
       tokens: this.tokensBy(estimate),
       model: this.model,
       finishReason: this.finishReason
