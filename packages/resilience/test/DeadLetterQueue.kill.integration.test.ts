@@ -40,6 +40,18 @@ const start = (task: Task) =>
 const ended = (child: ChildProcess): Promise<number | NodeJS.Signals> =>
   new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal ?? "SIGKILL")))
 
+/** The processes that began more pieces of work than they ended. */
+const busyIn = (journal: ReadonlyArray<string>): ReadonlySet<number> => {
+  const inHand = new Map<number, number>()
+  for (const line of journal) {
+    const [what, pid] = line.split(" ")
+    if (what === "start" || what === "end") {
+      inHand.set(Number(pid), (inHand.get(Number(pid)) ?? 0) + (what === "start" ? 1 : -1))
+    }
+  }
+  return new Set([...inHand].flatMap(([pid, pieces]) => pieces > 0 ? [pid] : []))
+}
+
 const killing = (
   makeStore: (folder: string) => Task["store"],
   options: { readonly processes: number; readonly atomically?: boolean }
@@ -72,8 +84,11 @@ const killing = (
       const due = Math.floor((kill / (kills + 2)) * letters)
       while (journal().filter((line) => line.startsWith("end")).length < due) yield* Effect.sleep("5 millis")
       yield* Effect.sleep(Math.random() * 40)
-      const victim = Math.floor(Math.random() * running.length)
-      const { child, ended } = running[victim]!
+      // One that has something in hand: a process which has just been started has nothing to lose.
+      const busy = busyIn(journal())
+      const candidates = running.filter(({ child }) => busy.has(child.pid!))
+      const { child, ended } = candidates[Math.floor(Math.random() * candidates.length)] ?? running[0]!
+      const victim = running.findIndex((process) => process.child === child)
       killed.add(child.pid!)
       child.kill("SIGKILL")
       yield* Effect.promise(() => ended)

@@ -45,16 +45,21 @@ const maxRepeated = 27
 const sampleMillis = 60
 const floorTolerance = 0.15
 
-interface Measured {
-  readonly name: string
+interface Calls {
   readonly makeCalls: MakeCalls
+  readonly prepare?: MakeCalls | undefined
+}
+
+interface Measured extends Calls {
+  readonly name: string
   readonly callsPerSample: number
   readonly samples: Array<number>
 }
 
 const collectGarbage = (): void => (globalThis as { readonly gc?: () => void }).gc?.()
 
-const timed = async (makeCalls: MakeCalls, calls: number): Promise<number> => {
+const timed = async ({ makeCalls, prepare }: Calls, calls: number): Promise<number> => {
+  await prepare?.(calls)
   collectGarbage()
   const started = process.hrtime.bigint()
   await makeCalls(calls)
@@ -62,17 +67,17 @@ const timed = async (makeCalls: MakeCalls, calls: number): Promise<number> => {
 }
 
 /** Warms a contender up, and finds out how many calls fill a sample. */
-const calibrated = async (name: string, makeCalls: MakeCalls): Promise<Measured> => {
-  let calls = 100
-  let nanos = await timed(makeCalls, calls)
+const calibrated = async (name: string, { makeCalls, prepare }: Calls): Promise<Measured> => {
+  let calls = 10
+  let nanos = await timed({ makeCalls, prepare }, calls)
   for (let warmUp = 0; warmUp < 5; warmUp++) {
-    calls = Math.max(100, Math.round(sampleMillis * 1e6 / nanos))
-    nanos = await timed(makeCalls, calls)
+    calls = Math.max(10, Math.round(sampleMillis * 1e6 / nanos))
+    nanos = await timed({ makeCalls, prepare }, calls)
   }
-  return { name, makeCalls, callsPerSample: Math.max(100, Math.round(sampleMillis * 1e6 / nanos)), samples: [] }
+  return { name, makeCalls, prepare, callsPerSample: Math.max(10, Math.round(sampleMillis * 1e6 / nanos)), samples: [] }
 }
 
-const sample = ({ callsPerSample, makeCalls }: Measured): Promise<number> => timed(makeCalls, callsPerSample)
+const sample = (measured: Measured): Promise<number> => timed(measured, measured.callsPerSample)
 
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN
 
@@ -90,8 +95,8 @@ export const compare = async (comparison: Comparison): Promise<Result> => {
   const prepared = []
   for (const contender of comparison.contenders) prepared.push({ ...await contender.setUp(), name: contender.name })
   const measured: Array<Measured> = []
-  for (const { makeCalls, name } of prepared) measured.push(await calibrated(name, makeCalls))
-  const floor = await calibrated(floorContender.name, (await floorContender.setUp()).makeCalls)
+  for (const { name, ...calls } of prepared) measured.push(await calibrated(name, calls))
+  const floor = await calibrated(floorContender.name, await floorContender.setUp())
 
   let repeated = 0
   for (let round = 0; round < rounds;) {

@@ -12,9 +12,44 @@ export type MakeCalls = (count: number) => Promise<void>
 export interface Contender {
   readonly name: string
   readonly setUp: () => Promise<
-    { readonly makeCalls: MakeCalls; readonly tearDown?: (() => Promise<void>) | undefined }
+    {
+      readonly makeCalls: MakeCalls
+      /** Lays out what `count` calls will need. Its time is not counted. */
+      readonly prepare?: MakeCalls | undefined
+      readonly tearDown?: (() => Promise<void>) | undefined
+    }
   >
 }
+
+/** Work that is laid out before it is done: `do` is timed, and does as much as `prepare` laid out. */
+export interface Work<R> {
+  readonly prepare: (count: number) => Effect.Effect<unknown, unknown, R>
+  readonly do: (count: number) => Effect.Effect<unknown, unknown, R>
+}
+
+/** The same for work. */
+export const working = <R, E>(
+  name: string,
+  layer: Layer.Layer<R, E>,
+  makeWork: Effect.Effect<Work<R>, unknown, R | Scope.Scope>
+): Contender => ({
+  name,
+  setUp: async () => {
+    const scope = Scope.makeUnsafe()
+    const context = await Effect.runPromise(Layer.buildWithScope(layer, scope))
+    const run = Effect.runPromiseWith(context)
+    const work = await run(Scope.provide(makeWork, scope))
+    return {
+      prepare: async (count) => {
+        await run(work.prepare(count))
+      },
+      makeCalls: async (count) => {
+        await run(work.do(count))
+      },
+      tearDown: () => Effect.runPromise(Scope.close(scope, Exit.void))
+    }
+  }
+})
 
 /** Effects are called as programs call them: in a fiber that is running, with their services in its context. */
 export const effects = <R, E>(

@@ -4,6 +4,7 @@ import type { Scenario } from "../harness/scenario.ts"
 import * as Bulkhead from "./bulkhead.ts"
 import * as CircuitBreaker from "./circuitBreaker.ts"
 import * as CircuitBreakerHttp from "./circuitBreakerHttp.ts"
+import * as DeadLetters from "./deadLetters.ts"
 import * as Hedge from "./hedge.ts"
 import * as RateLimiter from "./rateLimiter.ts"
 import * as RateLimiterStores from "./rateLimiterStores.ts"
@@ -29,6 +30,12 @@ export const pages: Readonly<Record<string, Page>> = {
     comparisons: CircuitBreaker.comparisons,
     scenarios: CircuitBreakerHttp.scenarios,
     notes: CircuitBreaker.notes
+  },
+  "dead-letters": {
+    title: "Dead letters",
+    peers: ["effect", "pg-boss", "bullmq"],
+    comparisons: DeadLetters.comparisons,
+    notes: DeadLetters.notes
   },
   bulkhead: { title: "Bulkhead", peers: ["effect", "cockatiel"], comparisons: Bulkhead.comparisons, notes: "" },
   hedge: { title: "Hedge", peers: ["effect"], comparisons: Hedge.comparisons, notes: Hedge.notes },

@@ -68,10 +68,18 @@ export const migrate = ({ letters, migrations, queues }: Tables) =>
 
 const columns = "queue, id, seq, version, state, kind, fingerprint, failed_at, dedupe_key, meta"
 
+/** A row that has no place yet. */
+type NewRow = Omit<Row, "version" | "seq">
+
 export const statements = (client: SqlClient.SqlClient, { letters, queues }: Tables) => {
   const sql = client.withoutTransforms()
   const table = sql(letters)
   const head = sql.literal(columns)
+  const newColumns = sql.literal(`${columns}, body`)
+
+  const next = (queue: string) =>
+    sql<{ last: number | string | bigint }>`INSERT INTO ${sql(queues)} (name, last) VALUES (${queue}, 1)
+      ON CONFLICT (name) DO UPDATE SET last = ${sql(queues)}.last + 1 RETURNING last`
 
   const where = (queue: string, query: Query, more: ReadonlyArray<Statement.Fragment> = []): Statement.Fragment => {
     const clauses: Array<Statement.Fragment> = [sql`queue = ${queue}`, ...more]
@@ -88,26 +96,26 @@ export const statements = (client: SqlClient.SqlClient, { letters, queues }: Tab
   }
 
   return {
-    next: (queue: string) =>
-      sql<{ last: number | string | bigint }>`INSERT INTO ${sql(queues)} (name, last) VALUES (${queue}, 1)
-        ON CONFLICT (name) DO UPDATE SET last = ${sql(queues)}.last + 1 RETURNING last`,
-
-    insert: (row: Omit<Row, "version">) =>
-      sql<{ id: string }>`INSERT INTO ${table} ${
-        sql.insert({
-          queue: row.queue,
-          id: row.id,
-          seq: row.seq,
-          version: 1,
-          state: row.state,
-          kind: row.kind,
-          fingerprint: row.fingerprint,
-          failed_at: row.failedAt,
-          dedupe_key: row.dedupeKey ?? null,
-          meta: row.meta,
-          body: row.body
-        })
-      } ON CONFLICT DO NOTHING RETURNING id`,
+    /** Takes the next number of the queue and inserts the letter with it. Answers with the number, or with nothing where it is there. */
+    insert: client.onDialectOrElse({
+      // One statement, which is one transaction and one round trip.
+      pg: () => (row: NewRow) =>
+        Effect.map(
+          sql<{ seq: number | string | bigint }>`WITH place AS (${next(row.queue)})
+            INSERT INTO ${table} (${newColumns}) SELECT ${row.queue}, ${row.id}, place.last, 1, ${row.state}, ${row.kind},
+              ${row.fingerprint}, CAST(${row.failedAt} AS BIGINT), ${row.dedupeKey ?? null}, ${row.meta}, ${row.body}
+            FROM place ON CONFLICT DO NOTHING RETURNING seq`,
+          ([inserted]) => inserted?.seq
+        ),
+      orElse: () => (row: NewRow) =>
+        client.withTransaction(Effect.gen(function*() {
+          const [place] = yield* next(row.queue)
+          const [inserted] = yield* sql<{ seq: number | string | bigint }>`INSERT INTO ${table} (${newColumns}) VALUES (
+            ${row.queue}, ${row.id}, ${place!.last}, 1, ${row.state}, ${row.kind}, ${row.fingerprint}, ${row.failedAt},
+            ${row.dedupeKey ?? null}, ${row.meta}, ${row.body}) ON CONFLICT DO NOTHING RETURNING seq`
+          return inserted?.seq
+        }))
+    }),
 
     duplicate: (row: Pick<Row, "queue" | "id" | "dedupeKey">) =>
       sql<{ id: string }>`SELECT id FROM ${table} WHERE queue = ${row.queue}

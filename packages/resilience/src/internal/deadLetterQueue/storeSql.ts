@@ -69,13 +69,12 @@ export const layerStoreSql = (
       const isPostgres = sql.onDialectOrElse({ pg: () => true, orElse: () => false })
 
       const insert: DeadLetterStore["Service"]["insert"] = (row) =>
-        sql.withTransaction(Effect.gen(function*(): Effect.fn.Return<Inserted | undefined, SqlError> {
-          const [next] = yield* say.next(row.queue)
-          const seq = Number(next!.last)
-          if ((yield* say.insert({ ...row, seq })).length > 0) return { _tag: "Inserted", seq }
+        Effect.gen(function*(): Effect.fn.Return<Inserted | undefined, SqlError> {
+          const seq = yield* say.insert(row)
+          if (seq !== undefined) return { _tag: "Inserted", seq: Number(seq) }
           const [duplicate] = yield* say.duplicate(row)
           return duplicate === undefined ? undefined : { _tag: "Duplicate", id: duplicate.id }
-        })).pipe(
+        }).pipe(
           failsTo("insert a letter"),
           // The other one was removed just in between.
           Effect.filterOrElse((inserted) => inserted !== undefined, () => insert(row))
