@@ -23,7 +23,7 @@ const floors = {
     "DeadLetterQueue"
   ],
   composition: ["FallbackChain", "Policy"],
-  listener: ["Metrics", "Tracing", "Logging", "SessionMetrics"],
+  listener: ["Metrics", "Tracing", "OtlpExporter", "Logging", "SessionMetrics"],
   meter: ["LanguageModelMetrics", "StoreMetrics"],
   http: ["http"]
 }

@@ -48,16 +48,16 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { numberBetween, positiveInteger, positiveMillis } from "./internal/options.ts"
+import { type Count, counting, isAccountable, waitIn } from "./internal/telemetrySpans.ts"
 import { choose } from "./internal/tracing/env.ts"
 import { eventOf } from "./internal/tracing/events.ts"
 import * as Pipelines from "./internal/tracing/pipeline.ts"
 import * as Samplers from "./internal/tracing/sampler.ts"
 import { LocalSpan } from "./internal/tracing/span.ts"
-import { type Count, Holdings, type Result } from "./internal/tracing/trace.ts"
+import { Holdings } from "./internal/tracing/trace.ts"
 import { sampling } from "./internal/tracing/tracer.ts"
 import * as Signal from "./Signal.ts"
 
@@ -186,23 +186,13 @@ export const layer = (options: Options = {}): Layer.Layer<never> => {
       yield* Effect.logInfo("tracing", { sampler: sampler.description, tail: tail !== undefined })
       const context = yield* Effect.context<never>()
       const inner = yield* Tracer.Tracer
-      for (const counter of Object.values(spans)) counter.updateUnsafe(0, context)
-      const count: Count = (result, number) => {
-        if (number > 0) spans[result].updateUnsafe(number, context)
-      }
+      const counted = counting(context)
+      // A span that an exporter of ours is given is exported when the collector has it, and the exporter says so.
+      const count: Count = isAccountable(inner)
+        ? (result, number) => result === "exported" ? undefined : counted(result, number)
+        : counted
       const holdings = tail === undefined ? undefined : new Holdings(tail, count)
-      if (holdings !== undefined) {
-        yield* Effect.acquireRelease(
-          Effect.sync(() =>
-            Metric.registerUnsafe(queueSize, context, {
-              get: () => ({ value: holdings.size }),
-              update: () => {},
-              modify: () => {}
-            })
-          ),
-          (registration) => Effect.sync(() => registration.remove())
-        )
-      }
+      if (holdings !== undefined) yield* waitIn(() => holdings.size)
       return sampling(inner, { sampler, holdings, slowNanos: tail?.slowNanos, count })
     })
   )
@@ -285,18 +275,3 @@ const settings = (tail: Options["tail"]) => {
 /** A variable that cannot be read is as good as none. */
 const variable = (name: string): Effect.Effect<string | undefined> =>
   Effect.map(Effect.option(Config.String(name)), Option.getOrUndefined)
-
-const spansEnded = (result: Result) =>
-  Metric.counter("telemetry_spans_total", {
-    description: "Spans that ended, by what became of them",
-    attributes: { result },
-    incremental: true
-  })
-
-const spans: { readonly [R in Result]: Metric.Counter<number> } = {
-  exported: spansEnded("exported"),
-  dropped_queue: spansEnded("dropped_queue"),
-  unsampled: spansEnded("unsampled")
-}
-
-const queueSize = Metric.gauge("telemetry_queue_size", { description: "Spans that wait for their trace's verdict" })

@@ -227,7 +227,7 @@ describe("the tail", () => {
         open.push(parent)
         for (let child = 0; child < 4; child++) yield* Effect.withSpan(Effect.void, "child", { parent })
       }
-      const queue = Metric.gauge("telemetry_queue_size", { description: "Spans that wait for their trace's verdict" })
+      const queue = Metric.gauge("telemetry_queue_size", { description: "Spans that wait to be exported" })
       assert.strictEqual((yield* Metric.value(queue)).value, 5_000)
       assert.strictEqual(yield* spanCount("dropped_queue"), 35_000)
       for (const parent of open) yield* Effect.ignore(Effect.withSpan(Effect.fail("no"), "failing", { parent }))

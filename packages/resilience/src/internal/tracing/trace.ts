@@ -3,10 +3,7 @@
  */
 import type * as Exit from "effect/Exit"
 import type * as Tracer from "effect/Tracer"
-
-export type Result = "exported" | "dropped_queue" | "unsampled"
-
-export type Count = (result: Result, spans: number) => void
+import type { Count } from "../telemetrySpans.ts"
 
 export interface Limits {
   /** Ended spans that a trace may hold. */

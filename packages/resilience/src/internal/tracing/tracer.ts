@@ -1,9 +1,10 @@
 /** A tracer that samples, in front of one that records. */
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
+import type { Count } from "../telemetrySpans.ts"
 import type { Sampler } from "./sampler.ts"
 import { LocalSpan } from "./span.ts"
-import { type Count, type Holdings, Trace } from "./trace.ts"
+import { type Holdings, Trace } from "./trace.ts"
 
 export interface Options {
   readonly sampler: Sampler

@@ -32,8 +32,9 @@ type Feeder =
   | "SessionMetrics"
   | "Metrics"
   | "Logging"
-  | "Tracing"
+  | "Tracing, OtlpExporter"
   | "Signal"
+  | "NodeMetrics"
   | "application"
 
 /** Waits and calls from a millisecond to a minute. */

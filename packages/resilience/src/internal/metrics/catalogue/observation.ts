@@ -31,14 +31,14 @@ export const observation = {
     labels: ["result"],
     values: { result: ["exported", "dropped_queue", "dropped_export", "unsampled"] },
     help: "Spans that ended, by what became of them",
-    from: "Tracing"
+    from: "Tracing, OtlpExporter"
   },
   telemetry_queue_size: {
     type: "gauge",
     unit: "count",
     labels: [],
     help: "Spans that wait to be exported",
-    from: "Tracing"
+    from: "Tracing, OtlpExporter"
   },
   logs_dropped_total: {
     type: "counter",

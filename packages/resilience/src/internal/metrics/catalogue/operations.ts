@@ -1,7 +1,7 @@
 /** Health, storage and the process. */
 import { type Entry, waits } from "./entry.ts"
 
-const process = { labels: [], from: "application" } as const
+const process = { labels: [], from: "NodeMetrics" } as const
 const lag = { type: "gauge", unit: "seconds", ...process } as const
 
 export const operations = {
@@ -93,13 +93,13 @@ export const operations = {
     values: { kind: ["major", "minor", "incremental", "weakcb"] },
     buckets: [0.001, 0.01, 0.1, 1, 2, 5],
     help: "How long collections of garbage took",
-    from: "application"
+    from: "NodeMetrics"
   },
   nodejs_version_info: {
     type: "gauge",
     unit: "info",
     labels: ["version", "major", "minor", "patch"],
     help: "1, with the version of Node.js in its labels",
-    from: "application"
+    from: "NodeMetrics"
   }
 } as const satisfies Record<string, Entry>
