@@ -16,11 +16,15 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fileURLToPath } from "node:url"
+import * as Origins from "./http/origins.ts"
+import { type LetterKey, parse as parseLetterKeys } from "./letters/encryption.ts"
 import { providerDefaults, type ProviderLimits, tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
+import * as ShutdownTimes from "./startup/shutdownTimes.ts"
 
 /** Where the language model is: at a real endpoint, or simulated by this process. */
 export type Provider =
@@ -48,6 +52,20 @@ export class Settings extends Context.Service<Settings, {
   readonly apiKeys: ReadonlyArray<ApiKey.Key>
   readonly trustedProxies: ReadonlyArray<string>
   readonly providerLimits: ProviderLimits
+  readonly shutdown: ShutdownTimes.ShutdownTimes
+  readonly maxInFlight: number
+  /** Whose pages may call this server; none: no reply says anything about it. */
+  readonly corsOrigins: ReadonlyArray<string>
+  /** How often each dependency is asked whether it is well. */
+  readonly healthInterval: Duration.Duration
+  /** Where PostgreSQL is; `undefined`: SQLite in `dataDir`. */
+  readonly databaseUrl: Redacted.Redacted | undefined
+  /** Where Redis is; `undefined`: limits and circuits are this process's own. */
+  readonly redisUrl: Redacted.Redacted | undefined
+  /** What dead letters are sealed with, the current key first; none: they are kept in the clear. */
+  readonly letterKeys: ReadonlyArray<LetterKey>
+  /** How often dead letters are redriven by themselves; `undefined`: never. */
+  readonly autoRedrive: Duration.Duration | undefined
 }>()("agent-server/config/Settings") {}
 
 interface Variable<A> {
@@ -86,6 +104,20 @@ const secret: Variable<Redacted.Redacted> = {
   secret: true
 }
 
+/** A URL that may have a password in it, and is never shown. */
+const secretUrl = (...schemes: ReadonlyArray<string>): Variable<Redacted.Redacted> => ({
+  expected: `a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
+  schema: Schema.RedactedFromValue(
+    Schema.String.check(
+      Schema.makeFilter((value) =>
+        URL.canParse(value) && schemes.some((scheme) => new URL(value).protocol === `${scheme}:`)
+        && new URL(value).hostname !== ""
+      )
+    )
+  ),
+  secret: true
+})
+
 const httpUrl: Variable<string> = {
   expected: "a URL that begins with http:// or https://",
   schema: Schema.String.check(Schema.makeFilter((value) => /^https?:\/\//.test(value) && URL.canParse(value))),
@@ -96,6 +128,18 @@ const httpUrl: Variable<string> = {
 const seconds = (minimum: number, maximum: number): Variable<number> => ({
   expected: `a number of seconds from ${minimum} to ${maximum}`,
   schema: Schema.FiniteFromString.check(Schema.isBetween({ minimum, maximum }))
+})
+
+/** `1.5` is seconds, as in the other variables; `500 millis` and `2 minutes` say their unit. */
+const duration = (minimum: Duration.Duration, maximum: Duration.Duration): Variable<Duration.Duration> => ({
+  expected: `a time from ${Duration.format(minimum)} to ${Duration.format(maximum)}, such as 5 or "500 millis"`,
+  schema: Schema.Union([
+    Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Duration, {
+      decode: SchemaGetter.transform(Duration.seconds),
+      encode: SchemaGetter.transform(Duration.toSeconds)
+    })),
+    Schema.DurationFromString
+  ]).check(Schema.makeFilter((value) => Duration.between(value, { minimum, maximum })))
 })
 
 const positive: Variable<number> = {
@@ -123,6 +167,25 @@ const trustedProxies = (text: string, complaints: Array<string>): ReadonlyArray<
     return []
   }
 }
+
+const shutdownTimes = (
+  { drainTimeout, gracePeriod, preStopDelay }: ShutdownTimes.ShutdownTimes,
+  complaints: Array<string>
+): ShutdownTimes.ShutdownTimes => {
+  const times = { preStopDelay, drainTimeout, gracePeriod }
+  const complaint = ShutdownTimes.complaintAbout(times)
+  if (complaint !== undefined) complaints.push(complaint)
+  return times
+}
+
+const letterKeys = (text: string, complaints: Array<string>): ReadonlyArray<LetterKey> =>
+  Result.match(parseLetterKeys(text), {
+    onFailure: (line) => {
+      complaints.push(`DLQ_ENCRYPTION_KEYS: ${line}`)
+      return []
+    },
+    onSuccess: (keys) => keys
+  })
 
 /** Reads a variable. Where it is bad, a line about it goes to `complaints`, and reading goes on. */
 const reader =
@@ -164,13 +227,41 @@ const load = Effect.gen(function*() {
     trustedProxies: read("TRUSTED_PROXIES", text, ""),
     requestsPerMinute: read("PROVIDER_REQUESTS_PER_MINUTE", positive, undefined),
     tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
-    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined)
+    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined),
+    preStopDelay: read("PRE_STOP_DELAY", duration(Duration.zero, Duration.minutes(10)), Duration.seconds(5)),
+    drainTimeout: read("DRAIN_TIMEOUT", duration(Duration.zero, Duration.hours(1)), Duration.seconds(20)),
+    gracePeriod: read(
+      "TERMINATION_GRACE_PERIOD_SECONDS",
+      duration(Duration.seconds(3), Duration.hours(2)),
+      Duration.seconds(30)
+    ),
+    maxInFlight: read("MAX_IN_FLIGHT", integer(1, 1_000_000), 5000),
+    corsOrigins: read("CORS_ORIGINS", text, ""),
+    healthInterval: read("HEALTH_INTERVAL", duration(Duration.millis(100), Duration.hours(1)), Duration.seconds(30)),
+    databaseUrl: read("DATABASE_URL", secretUrl("postgres", "postgresql"), undefined),
+    redisUrl: read("REDIS_URL", secretUrl("redis", "rediss"), undefined),
+    dlqKeys: read("DLQ_ENCRYPTION_KEYS", text, ""),
+    dlqSeconds: read("DLQ_AUTO_REDRIVE_SECONDS", seconds(0.1, 86_400), undefined)
   })
   const keys = apiKeys(values.apiKeys, complaints)
   const proxies = trustedProxies(values.trustedProxies, complaints)
+  const corsOrigins = Origins.parse(values.corsOrigins, complaints)
+  const shutdown = shutdownTimes(values, complaints)
+  const sealing = letterKeys(values.dlqKeys, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
-  const { apiKey, baseUrl, maxRunSeconds, model, requestsPerMinute, simSeed, tokensPerMinute, usdPerDay, ...rest } =
-    values
+  const {
+    apiKey,
+    baseUrl,
+    dlqKeys: _,
+    dlqSeconds,
+    maxRunSeconds,
+    model,
+    requestsPerMinute,
+    simSeed,
+    tokensPerMinute,
+    usdPerDay,
+    ...rest
+  } = values
   const provider: Provider = baseUrl === undefined && apiKey === undefined
     ? { _tag: "Simulated", model, seed: simSeed }
     : { _tag: "OpenAiCompatible", baseUrl: baseUrl ?? "https://api.openai.com/v1", apiKey, model }
@@ -181,6 +272,10 @@ const load = Effect.gen(function*() {
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,
     trustedProxies: proxies,
+    corsOrigins,
+    shutdown,
+    letterKeys: sealing,
+    autoRedrive: dlqSeconds === undefined ? undefined : Duration.seconds(dlqSeconds),
     providerLimits: {
       requestsPerMinute: requestsPerMinute ?? defaults.requestsPerMinute,
       tokensPerMinute: tokensPerMinute ?? defaults.tokensPerMinute,

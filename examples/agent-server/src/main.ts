@@ -2,7 +2,10 @@
  * The agent server, put together. Read it from the bottom up: what a request passes through, what a turn consists of, and
  * what both stand on.
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as AdminApi from "effect-resilience/http/AdminApi"
+import * as OperatorsKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
@@ -14,7 +17,6 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Turns from "./agents/Turns.ts"
 import { Api } from "./api/Api.ts"
-import * as AdminKeyCheck from "./api/handlers/AdminKeyCheck.ts"
 import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
 import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
 import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
@@ -23,9 +25,14 @@ import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
 import * as Config from "./config.ts"
+import * as Availability from "./health/Availability.ts"
+import * as Health from "./health/Health.ts"
+import * as Providers from "./health/providers.ts"
 import * as Routes from "./http/Routes.ts"
 import { serve } from "./http/serve.ts"
 import * as Server from "./http/Server.ts"
+import * as AutoRedrive from "./letters/autoRedrive.ts"
+import * as FailedTurns from "./letters/FailedTurns.ts"
 import { checksOf } from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
 import * as Logging from "./logging.ts"
@@ -34,10 +41,12 @@ import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
 import * as LanguageModel from "./providers/languageModel.ts"
 import * as Database from "./sessions/database.ts"
+import * as Requests from "./sessions/Requests.ts"
 import * as Sessions from "./sessions/Sessions.ts"
 import * as AdminKey from "./startup/AdminKey.ts"
 import { banner } from "./startup/banner.ts"
 import { launch } from "./startup/launch.ts"
+import * as SharedStores from "./stores/shared.ts"
 
 const agentServer = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Config.Settings
@@ -45,9 +54,20 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const model = LanguageModel.layer(settings.provider)
 
-  const sessions = Layer.provide(Sessions.layer, Database.layer(settings.dataDir))
+  const database = Database.layer(settings)
 
-  const limiter = Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
+  const sessions = Layer.provideMerge(Requests.layer, Sessions.layer)
+
+  const letters = FailedTurns.layer(settings.letterKeys)
+
+  const health = Layer.unwrap(Effect.gen(function*() {
+    const dependencies = [
+      ...yield* Providers.dependencies(settings.provider),
+      yield* Database.dependency(settings),
+      ...yield* SharedStores.dependencies(settings.redisUrl)
+    ]
+    return Health.layer(dependencies, { interval: settings.healthInterval })
+  }))
 
   const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model })
 
@@ -59,10 +79,11 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       HealthHandlers.layer,
       CircuitBreakersHandlers.layer,
       RateLimitsHandlers.layer(settings.providerLimits),
+      AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       SimHandlers.layer
     ]),
     Layer.provide([
-      AdminKeyCheck.layer(adminKey.key),
+      OperatorsKey.layer(adminKey.key),
       RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),
@@ -89,17 +110,25 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  return greeting.pipe(
+  return Layer.merge(greeting, AutoRedrive.layer(settings.autoRedrive)).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
-    Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
+    Layer.provide(Server.layer(settings)),
+    Layer.provide(health),
     Layer.provide(turns),
     Layer.provide(policies.guards),
     Layer.provide(Spending.layer(settings.providerLimits)),
-    Layer.provide(limiter),
-    Layer.provide(sessions),
+    Layer.provide(RateLimiter.layer),
+    Layer.provide([letters, sessions]),
+    Layer.provide(database),
     Layer.provide(model),
-    Layer.provide(Logging.layer({ format: settings.logFormat, level: settings.logLevel }))
+    Layer.provide(SharedStores.layer(settings.redisUrl)),
+    Layer.provide(Availability.layer),
+    Layer.provide(NodeHttpClient.layerUndici)
   )
 }))
 
-launch(agentServer.pipe(Layer.provide(Config.layer), Layer.provide(NodeServices.layer)))
+const logging = Layer.unwrap(
+  Effect.map(Config.Settings, ({ logFormat, logLevel }) => Logging.layer({ format: logFormat, level: logLevel }))
+)
+
+launch(agentServer, Layer.provideMerge(Layer.merge(logging, NodeServices.layer), Config.layer))

@@ -13,6 +13,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Availability from "./health/Availability.ts"
 
 /**
  * When a call to a language model is tried again.
@@ -45,7 +46,7 @@ const retryBudget = RetryBudget.layer({ ratio: 1, floor: 10, window: "10 seconds
 /**
  * A breaker for each provider. Five calls in a row that failed for good, or half of those of the last 30 seconds, and the
  * provider is left alone: for 30 seconds, then a minute, up to five. When a probe has succeeded, the load comes back in
- * steps within half a minute.
+ * steps within half a minute. One whose health checks fail is left alone too, and asked again as soon as they do not.
  */
 export class Breakers extends CircuitBreaker.Service<Breakers>()("agent-server/policies/Breakers", {
   "llm-primary": {
@@ -53,6 +54,7 @@ export class Breakers extends CircuitBreaker.Service<Breakers>()("agent-server/p
       CircuitBreaker.consecutive(5),
       CircuitBreaker.failureRate({ threshold: 0.5, window: "30 seconds", minimumCalls: 20 })
     ),
+    health: () => Availability.changes("llm-primary"),
     openFor: Schedule.exponential("30 seconds"),
     maxOpenFor: "5 minutes",
     recovery: CircuitBreaker.ramp([0.1, 0.25, 0.5, 0.75], "7.5 seconds")
@@ -70,10 +72,10 @@ export type Dependency = (typeof Breakers)["names"][number]
 /** What the policies stand on. */
 export type Guards = RetryBudget.RetryBudget | Breakers | Bulkheads
 
-/** Provides it: a budget for all retries, the circuits in this process, the bulkheads. */
-export const guards: Layer.Layer<Guards> = Layer.mergeAll(
+/** Provides it: a budget for all retries, the circuits, the bulkheads. */
+export const guards: Layer.Layer<Guards, never, CircuitBreaker.CircuitBreakerStore> = Layer.mergeAll(
   retryBudget,
-  Layer.provide(Breakers.layer, CircuitBreaker.layerStoreMemory),
+  Breakers.layer,
   Bulkheads.layer
 )
 

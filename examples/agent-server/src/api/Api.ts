@@ -1,11 +1,10 @@
 /** The whole API. The routes, the checks of what comes in, the reference at `/docs` and `/openapi.json` come from here. */
+import * as AdminApi from "effect-resilience/http/AdminApi"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { AgentsApi } from "./AgentsApi.ts"
 import { ChatApi } from "./ChatApi.ts"
-import { CircuitBreakersApi } from "./CircuitBreakersApi.ts"
 import { HealthApi } from "./HealthApi.ts"
-import { RateLimitsApi } from "./RateLimitsApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
 import { SimApi } from "./SimApi.ts"
 
@@ -15,8 +14,9 @@ export class Api extends HttpApi.make("agent-server")
   .add(AgentsApi)
   .add(SessionsApi)
   .add(HealthApi)
-  .add(CircuitBreakersApi)
-  .add(RateLimitsApi)
+  .add(AdminApi.CircuitBreakers)
+  .add(AdminApi.RateLimits)
+  .add(AdminApi.DeadLetters)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

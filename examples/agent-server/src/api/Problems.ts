@@ -11,6 +11,16 @@ const InvalidField = Schema.Struct({
   message: Schema.String
 })
 
+/** Where the turn that failed is kept, and the session that will have it when it has been completed. */
+const kept = {
+  letter_id: Schema.optionalKey(Schema.String.annotate({
+    description: "The dead letter that the turn has become; also in the header X-Dead-Letter"
+  })),
+  session_id: Schema.optionalKey(Schema.String.annotate({
+    description: "The session that will have the turn when it has been redriven"
+  }))
+}
+
 export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   "InvalidRequest",
   kind("invalid_request"),
@@ -23,18 +33,6 @@ export class MalformedRequest extends HttpApiError.Problem<MalformedRequest>()(
   members("malformed_request")
 ) {}
 
-export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
-  "Unauthorized",
-  kind("unauthorized"),
-  members("unauthorized")
-) {}
-
-export class Forbidden extends HttpApiError.Problem<Forbidden>()(
-  "Forbidden",
-  kind("forbidden"),
-  members("forbidden")
-) {}
-
 export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
   "AgentNotFound",
   kind("agent_not_found"),
@@ -45,18 +43,6 @@ export class SessionNotFound extends HttpApiError.Problem<SessionNotFound>()(
   "SessionNotFound",
   kind("session_not_found"),
   members("session_not_found")
-) {}
-
-export class CircuitBreakerNotFound extends HttpApiError.Problem<CircuitBreakerNotFound>()(
-  "CircuitBreakerNotFound",
-  kind("circuit_breaker_not_found"),
-  members("circuit_breaker_not_found")
-) {}
-
-export class RateLimitPolicyNotFound extends HttpApiError.Problem<RateLimitPolicyNotFound>()(
-  "RateLimitPolicyNotFound",
-  kind("rate_limit_policy_not_found"),
-  members("rate_limit_policy_not_found")
 ) {}
 
 export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
@@ -81,6 +67,18 @@ export class SessionBusy extends HttpApiError.Problem<SessionBusy>()(
   "SessionBusy",
   kind("session_busy"),
   { ...members("session_busy"), retry_after: RetryAfter }
+) {}
+
+export class IdempotencyKeyInUse extends HttpApiError.Problem<IdempotencyKeyInUse>()(
+  "IdempotencyKeyInUse",
+  kind("idempotency_key_in_use"),
+  { ...members("idempotency_key_in_use"), retry_after: RetryAfter }
+) {}
+
+export class IdempotencyKeyReused extends HttpApiError.Problem<IdempotencyKeyReused>()(
+  "IdempotencyKeyReused",
+  kind("idempotency_key_reused"),
+  members("idempotency_key_reused")
 ) {}
 
 export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()(
@@ -124,6 +122,7 @@ export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimite
   kind("provider_rate_limited"),
   {
     ...members("provider_rate_limited"),
+    ...kept,
     error: Schema.tag("rate_limit_exceeded"),
     retry_after: RetryAfter
   }
@@ -132,19 +131,19 @@ export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimite
 export class InternalError extends HttpApiError.Problem<InternalError>()(
   "InternalError",
   kind("internal_error"),
-  members("internal_error")
+  { ...members("internal_error"), ...kept }
 ) {}
 
 export class BadUpstream extends HttpApiError.Problem<BadUpstream>()(
   "BadUpstream",
   kind("bad_upstream"),
-  members("bad_upstream")
+  { ...members("bad_upstream"), ...kept }
 ) {}
 
 export class UpstreamUnavailable extends HttpApiError.Problem<UpstreamUnavailable>()(
   "UpstreamUnavailable",
   kind("upstream_unavailable"),
-  { ...members("upstream_unavailable"), retry_after: RetryAfter }
+  { ...members("upstream_unavailable"), ...kept, retry_after: RetryAfter }
 ) {}
 
 export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>()(
@@ -156,5 +155,11 @@ export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>
 export class DeadlineExceeded extends HttpApiError.Problem<DeadlineExceeded>()(
   "DeadlineExceeded",
   kind("deadline_exceeded"),
-  members("deadline_exceeded")
+  { ...members("deadline_exceeded"), ...kept }
+) {}
+
+export class ShuttingDown extends HttpApiError.Problem<ShuttingDown>()(
+  "ShuttingDown",
+  kind("shutting_down"),
+  { ...members("shutting_down"), retry_after: RetryAfter }
 ) {}

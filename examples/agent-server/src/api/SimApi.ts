@@ -1,10 +1,10 @@
 /** `/sim/faults`: what is wrong with the simulated providers. There only while they are simulated. */
+import { AdminKey } from "effect-resilience/http/AdminKey"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { AllFaults, AllFaultsPatch } from "../sim/Simulator.ts"
-import { AdminKey } from "./AdminKey.ts"
 import * as Problems from "./Problems.ts"
 
 /** The faults of the simulated providers, for the server's operator. */

@@ -52,6 +52,11 @@ export const problemKinds = {
     title: "No such policy",
     meaning: "There is no rate limit policy of this name."
   },
+  letter_not_found: {
+    status: 404,
+    title: "No such letter",
+    meaning: "There is no dead letter of this id: it never was, or it was evicted."
+  },
   not_simulated: {
     status: 404,
     title: "Providers are not simulated",
@@ -77,6 +82,17 @@ export const problemKinds = {
     title: "Session is busy",
     meaning: "Too many turns of this session are waiting for the one before them."
   },
+  letter_refused: {
+    status: 409,
+    title: "Not in this state",
+    meaning: "The dead letter is in a state in which this cannot be done; 'state' says which."
+  },
+  idempotency_key_in_use: {
+    status: 409,
+    title: "Request is being answered",
+    meaning:
+      "A request with the same 'Idempotency-Key' is being answered just now; sent again later, it gets the same reply."
+  },
   body_too_large: {
     status: 413,
     title: "Body too large",
@@ -101,6 +117,11 @@ export const problemKinds = {
     status: 422,
     title: "Context too long",
     meaning: "The message and its history do not fit into the model."
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: "Key of another request",
+    meaning: "The 'Idempotency-Key' was used with another request. A new request needs a new key."
   },
   headers_too_large: {
     status: 431,
@@ -140,7 +161,7 @@ export const problemKinds = {
   storage_unavailable: {
     status: 503,
     title: "Storage unavailable",
-    meaning: "The sessions' store cannot be read or written now."
+    meaning: "The store of what was asked for cannot be read or written now."
   },
   overloaded: {
     status: 503,

@@ -1,15 +1,61 @@
-/** The SQLite file that the server keeps its data in. */
+/** The database that the server keeps its data in: PostgreSQL where there is one, else a SQLite file. */
 import * as SqliteClient from "@effect-resilience/node/SqliteClient"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import type * as SqlClient from "effect/sql/SqlClient"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as SqlClient from "effect/sql/SqlClient"
+import * as SqlError from "effect/sql/SqlError"
+import { type Dependency, shown } from "../health/Dependency.ts"
 import { because, type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
 
-/** Opens `agent.sqlite` in a directory, and makes both where they are missing. */
+/** Where the data is. */
+export interface Options {
+  readonly dataDir: string
+  readonly databaseUrl: Redacted.Redacted | undefined
+}
+
+/** Opens the database, and makes what is missing of a file. */
 export const layer = (
+  { dataDir, databaseUrl }: Options
+): Layer.Layer<SqlClient.SqlClient, CannotStart, FileSystem.FileSystem | Path.Path> =>
+  databaseUrl === undefined ? sqlite(dataDir) : postgres(databaseUrl)
+
+/** The database as something that is watched. */
+export const dependency = ({ dataDir, databaseUrl }: Options): Effect.Effect<Dependency, never, SqlClient.SqlClient> =>
+  Effect.map(SqlClient.SqlClient, (sql) => ({
+    name: "database",
+    url: databaseUrl === undefined ? `file://${dataDir}/agent.sqlite` : shown(Redacted.value(databaseUrl)),
+    probe: Effect.asVoid(sql`SELECT 1`),
+    critical: true
+  }))
+
+const connectTimeout = "5 seconds"
+
+/** A pool connects when it is first used, so it is used: a server that cannot reach its data does not start. */
+const postgres = (url: Redacted.Redacted): Layer.Layer<SqlClient.SqlClient, CannotStart> =>
+  Layer.tap(
+    PgClient.layer({ url, connectTimeout, applicationName: "agent-server", maxConnections: 20 }),
+    (context) => Effect.asVoid(Effect.provideContext(SqlClient.SqlClient.use((sql) => sql`SELECT 1`), context))
+  ).pipe(orCannotStart((error) =>
+    `DATABASE_URL: cannot use the database at ${shown(Redacted.value(url))}: ${whyNoConnection(error)}`
+  ))
+
+/** What the network or the database says. It never has the password in it; the driver's own message may have the whole URL. */
+const whyNoConnection = ({ reason }: SqlError.SqlError): string => {
+  const { cause } = reason
+  if (Predicate.hasProperty(cause, "code") && typeof cause.code === "string") {
+    return Predicate.hasProperty(cause, "message") ? `${String(cause.message)} (${cause.code})` : cause.code
+  }
+  return reason.message || reason._tag
+}
+
+/** Opens `agent.sqlite` in a directory, and makes both where they are missing. */
+const sqlite = (
   directory: string
 ): Layer.Layer<SqlClient.SqlClient, CannotStart, FileSystem.FileSystem | Path.Path> =>
   Layer.unwrap(Effect.gen(function*() {

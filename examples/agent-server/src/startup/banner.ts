@@ -1,17 +1,21 @@
 /** What a person sees when the server is up: where to go, and what to try. */
+import * as Redacted from "effect/Redacted"
 import type { Provider } from "../config.ts"
+import { shown } from "../health/Dependency.ts"
 
 /** What the banner tells. */
 export interface Facts {
   readonly origin: string
   readonly provider: Provider
   readonly dataDir: string
+  /** Where the sessions are, unless they are in `dataDir`. */
+  readonly databaseUrl: Redacted.Redacted | undefined
   /** The key that was made for this run, or `undefined` when the environment has one. */
   readonly madeAdminKey: string | undefined
 }
 
 /** The lines of the banner. */
-export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): string => {
+export const banner = ({ dataDir, databaseUrl, madeAdminKey, origin, provider }: Facts): string => {
   const chat = `${origin}/v1/agents/travel_planner/chat`
   const lines = [
     "",
@@ -19,10 +23,10 @@ export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): stri
     "",
     provider._tag === "Simulated"
       ? "  model      simulated; set OPENAI_BASE_URL or OPENAI_API_KEY for a real one"
-      : `  model      ${provider.model} at ${withoutCredentials(provider.baseUrl)}`,
-    `  sessions   ${dataDir}`,
+      : `  model      ${provider.model} at ${shown(provider.baseUrl)}`,
+    `  sessions   ${databaseUrl === undefined ? dataDir : shown(Redacted.value(databaseUrl))}`,
     `  docs       ${origin}/docs`,
-    `  health     ${origin}/health/live`,
+    `  health     ${origin}/health/ready`,
     "",
     "  Say something:",
     `    curl -s ${chat} -H 'content-type: application/json' -d '{"message": "Three days in Lisbon?"}'`
@@ -37,12 +41,4 @@ export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): stri
   }
   if (madeAdminKey !== undefined) lines.push("", `  The admin key of this run is ${madeAdminKey} (ADMIN_KEY sets one)`)
   return [...lines, ""].join("\n")
-}
-
-/** A URL may have a password in it. */
-const withoutCredentials = (url: string): string => {
-  const parsed = new URL(url)
-  parsed.username = ""
-  parsed.password = ""
-  return parsed.href
 }

@@ -17,6 +17,10 @@ export interface Call {
 export interface Upstream {
   readonly baseUrl: string
   readonly calls: ReadonlyArray<Call>
+  /** How often it was asked whether it is well: those are no calls. */
+  readonly probes: () => number
+  /** What it says to that from now on. It says yes, until it is told otherwise. */
+  readonly onProbe: (answer: (response: ServerResponse) => void) => void
 }
 
 const textOf = async (request: IncomingMessage): Promise<string> => {
@@ -33,7 +37,13 @@ export const upstream = (
     Effect.acquireRelease(
       Effect.promise(() => {
         const calls: Array<Call> = []
+        const probes = { count: 0, answer: (response: ServerResponse) => replyJson(response, "{\"data\":[]}") }
         const server = createServer((request, response) => {
+          if (request.url?.endsWith("/models") === true) {
+            probes.count++
+            probes.answer(response)
+            return
+          }
           void textOf(request).then((text) => {
             let aborted = false
             response.on("close", () => aborted = !response.writableFinished)
@@ -47,8 +57,9 @@ export const upstream = (
             answer(response, call)
           })
         })
-        return new Promise<{ readonly server: typeof server; readonly calls: typeof calls }>((resolve) =>
-          server.listen(0, "127.0.0.1", () => resolve({ server, calls }))
+        type Running = { readonly server: typeof server; readonly calls: typeof calls; readonly probes: typeof probes }
+        return new Promise<Running>((resolve) =>
+          server.listen(0, "127.0.0.1", () => resolve({ server, calls, probes }))
         )
       }),
       ({ server }) =>
@@ -57,9 +68,14 @@ export const upstream = (
           server.closeAllConnections()
         })
     ),
-    ({ calls, server }) => {
+    ({ calls, probes, server }) => {
       const address = server.address()
-      return { baseUrl: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/v1`, calls }
+      return {
+        baseUrl: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/v1`,
+        calls,
+        probes: () => probes.count,
+        onProbe: (answer: (response: ServerResponse) => void) => void (probes.answer = answer)
+      }
     }
   )
 

@@ -55,17 +55,16 @@ import { dual } from "effect/Function"
 import * as HttpApiError from "effect/http-api/HttpApiError"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
-import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as ProblemDetails from "effect/http/ProblemDetails"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { hashed, parse as parseText } from "../internal/http/apiKeyText.ts"
+import { challenged } from "../internal/http/challenged.ts"
 import * as Signal from "../Signal.ts"
 import * as Problem from "./Problem.ts"
 
@@ -283,7 +282,7 @@ export const fromHeaders = (
  */
 export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
   "Unauthorized",
-  { type: ProblemDetails.blankType, status: 401, title: "Unauthorized" },
+  { type: "/problems/unauthorized", status: 401, title: "Unauthorized" },
   Problem.members("unauthorized")
 ) {}
 
@@ -295,7 +294,7 @@ export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
  */
 export class Forbidden extends HttpApiError.Problem<Forbidden>()(
   "Forbidden",
-  { type: ProblemDetails.blankType, status: 403, title: "Forbidden" },
+  { type: "/problems/forbidden", status: 403, title: "Forbidden" },
   Problem.members("forbidden")
 ) {}
 
@@ -380,15 +379,6 @@ export const layer = (options?: Options): Layer.Layer<never, never, HttpRouter.H
       const router = yield* HttpRouter.HttpRouter
       yield* router.addGlobalMiddleware((app) => Effect.provideService(middleware(options)(app), ApiKeys, keys))
     })
-  )
-
-/** Fails with a problem whose reply has a challenge. */
-const challenged = <P extends object>(problem: P, challenge: string) =>
-  Effect.andThen(
-    HttpEffect.appendPreResponseHandler((_, response) =>
-      Effect.succeed(HttpServerResponse.setHeader(response, "www-authenticate", challenge))
-    ),
-    Effect.fail(problem)
   )
 
 /**

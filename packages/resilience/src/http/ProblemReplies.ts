@@ -52,8 +52,8 @@ import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as SchemaIssue from "effect/SchemaIssue"
 import * as Failure from "../Failure.ts"
+import { invalidRequest } from "../internal/http/invalidRequest.ts"
 import * as Problem from "./Problem.ts"
 
 /**
@@ -126,8 +126,8 @@ const ofCause = <E>(
     if (reason._tag === "RequestParseError") return reason.reason === "BodyTooLarge" ? bodyTooLarge : malformed
   }
   if (HttpApiError.HttpApiSchemaError.is(error)) {
-    const where = slots[error.kind]
-    if (where !== undefined) return invalid(where, error)
+    const reply = invalid(error)
+    if (reply !== undefined) return reply
   }
   if (HttpServerRespondable.isRespondable(error) && !HttpServerError.isHttpServerError(error)) {
     return HttpServerRespondable.toResponse(error)
@@ -186,25 +186,9 @@ const bodyTooLarge: Reply = Effect.flatMap(HttpIncomingMessage.MaxBodySize, (siz
   return Problem.reply("body_too_large", { message: `The body is larger than ${limit} bytes.`, members: { limit } })
 })
 
-const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** Where in the request the input was; what is missing here is about our own reply. */
-const slots: { readonly [Kind in HttpApiError.HttpApiSchemaError["kind"]]?: string } = {
-  Params: "path",
-  Headers: "header",
-  Query: "query",
-  Payload: "body"
-}
-
-const invalid = (where: string, error: HttpApiError.HttpApiSchemaError): Reply => {
-  const errors = formatIssues(error.cause.issue).issues.map(({ message, path }) => ({
-    in: where,
-    path: (path ?? []).map((segment) => String(typeof segment === "object" ? segment.key : segment)).join("."),
-    message
-  }))
-  const named = errors.map(({ message, path }) => path === "" ? message : `${path}: ${message}`)
-  return Problem.reply("invalid_request", {
-    message: `The request is not valid. ${named.join("; ")}`,
-    members: { errors }
-  })
+const invalid = (error: HttpApiError.HttpApiSchemaError): Reply | undefined => {
+  const found = invalidRequest(error)
+  return found === undefined
+    ? undefined
+    : Problem.reply("invalid_request", { message: found.message, members: { errors: found.errors } })
 }

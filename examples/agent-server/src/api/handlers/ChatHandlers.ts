@@ -1,15 +1,19 @@
 /** Serves `POST /v1/agents/{agent}/chat`. */
+import * as NodeServer from "@effect-resilience/node/NodeServer"
 import { failWith, says } from "effect-resilience/http/Problem"
+import * as RequestId from "effect-resilience/http/RequestId"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Agents from "../../agents/Agents.ts"
 import { type Turn, type TurnReply, Turns } from "../../agents/Turns.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
+import { named, replayedHeader } from "../idempotencyKey.ts"
 import * as Problems from "../Problems.ts"
 import { type TurnFailure, turnProblem } from "../turnProblem.ts"
 
@@ -20,6 +24,7 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
     "chat",
     Effect.fnUntraced(function*(handlers) {
       const turns = yield* Turns
+      const server = yield* NodeServer.NodeServer
       return handlers.handle(
         "chat",
         Effect.fnUntraced(function*({ params, payload, request }) {
@@ -27,15 +32,23 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
           if (agent === undefined) return yield* agentNotFound(params.agent)
           const { message } = payload
           if (isLongerThan(message, options.maxMessageChars)) return yield* messageTooLong(options.maxMessageChars)
-          const turn = yield* failingWithProblem(
-            turns.begin({ agent, message, sessionId: payload.session_id ?? undefined })
+          const begun = yield* failingWithProblem(
+            turns.begin({
+              agent,
+              message,
+              sessionId: payload.session_id ?? undefined,
+              requestId: yield* RequestId.RequestId,
+              named: yield* named(request.headers["idempotency-key"], payload.idempotency_key)
+            })
           )
           const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
-          if (!wantsStream) return toChatReply(yield* failingWithProblem(turn()))
+          if (begun._tag === "Answered") yield* withHeader(replayedHeader, "true")
+          const turn: Turn = begun._tag === "Turn" ? begun.run : replaying(begun.reply)
+          if (!wantsStream) return yield* told(yield* failingWithProblem(turn()))
           yield* HttpEffect.appendPreResponseHandler((_, response) =>
             Effect.succeed(HttpServerResponse.setHeaders(response, eventStreamHeaders))
           )
-          return events(turn)
+          return server.endAtDeadline(events(turn), shutDown)
         })
       )
     })
@@ -70,7 +83,39 @@ const acceptsEvents = (accept: string | undefined): boolean =>
 const eventStreamHeaders = { "cache-control": "no-store", "x-accel-buffering": "no" }
 
 const failingWithProblem = <A>(self: Effect.Effect<A, TurnFailure>) =>
-  Effect.catch(self, (error) => Effect.flatMap(turnProblem(error), failWith))
+  Effect.catch(
+    self,
+    (error) => Effect.flatMap(turnProblem(error), (problem) => Effect.andThen(withLetter(problem), failWith(problem)))
+  )
+
+/** The reply's body, its letter in the header too. */
+const told = (reply: TurnReply) => {
+  const body = toChatReply(reply)
+  return Effect.as(withLetter(body), body)
+}
+
+const withLetter = (body: object) =>
+  Predicate.hasProperty(body, "letter_id") && typeof body.letter_id === "string"
+    ? withHeader("x-dead-letter", body.letter_id)
+    : Effect.void
+
+const withHeader = (name: string, value: string) =>
+  HttpEffect.appendPreResponseHandler((_, response) =>
+    Effect.succeed(HttpServerResponse.setHeader(response, name, value))
+  )
+
+/** A turn that happened before: the listener gets all of the reply at once. */
+const replaying = (reply: TurnReply): Turn => (listener) =>
+  Effect.as(listener === undefined ? Effect.void : listener.onDelta(reply.text), reply)
+
+/** The last word of a reply that was not done when the server had to go. */
+const shutDown = (): ChatEvent => ({
+  event: "error",
+  data: new Problems.ShuttingDown({
+    ...says("The server is shutting down. Nothing of this reply was kept. Send the message again."),
+    retry_after: 1
+  })
+})
 
 /** Runs the turn while the client listens, and interrupts it when the client goes away. */
 const events = (turn: Turn): Stream.Stream<ChatEvent> =>
@@ -116,5 +161,6 @@ const toChatReply = (reply: TurnReply): ChatReply => ({
     total_tokens: reply.usage.promptTokens + reply.usage.completionTokens,
     cost_usd: reply.usage.costUsd
   },
-  served: reply.served
+  served: reply.served,
+  ...(reply.letterId === undefined ? {} : { letter_id: reply.letterId })
 })
