@@ -9,6 +9,7 @@ import * as Deadline from "effect-resilience/Deadline"
 import type * as RateLimiter from "effect-resilience/RateLimiter"
 import * as Retry from "effect-resilience/Retry"
 import * as RetryBudget from "effect-resilience/RetryBudget"
+import * as Tracing from "effect-resilience/Tracing"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -115,9 +116,11 @@ const atProvider =
 export const wholeReply = (dependency: Dependency, maxRun: Duration.Duration): Guarded => (self) =>
   self.pipe(
     Deadline.attempt(attemptTime(maxRun)),
+    Tracing.attempt,
     Retry.retry(again, { name: dependency }),
     Deadline.within(modelTime(maxRun)),
-    atProvider(dependency)
+    atProvider(dependency),
+    Tracing.pipeline(dependency)
   )
 
 /**
@@ -129,9 +132,11 @@ export const streamedReply =
   (dependency: Dependency, maxRun: Duration.Duration, begun: Effect.Effect<void>): Guarded => (self) =>
     self.pipe(
       unlessLate(Deadline.attempt(begun, attemptTime(maxRun))),
+      Tracing.attempt,
       Retry.retry(again, { name: dependency }),
       unlessLate(Deadline.within(begun, modelTime(maxRun))),
-      atProvider(dependency)
+      atProvider(dependency),
+      Tracing.pipeline(dependency)
     )
 
 /** Fails when `inTime` does, and is else not concerned with how long it takes. */

@@ -101,8 +101,7 @@ const readings = (read: Readings) =>
   Effect.acquireRelease(
     Effect.map(Effect.context<never>(), (context) =>
       // Names and readings are of one record, whose type says so.
-      (Object.entries(read) as Array<[Name, () => number]>).map(([name, read]) => register(name, read, context))
-    ),
+      (Object.entries(read) as Array<[Name, () => number]>).map(([name, read]) => register(name, read, context))),
     (registrations) => Effect.sync(() => registrations.forEach(({ remove }) => remove()))
   )
 

@@ -65,10 +65,10 @@ import { Connections } from "./internal/nodeServer/connections.ts"
 import { endAt } from "./internal/nodeServer/endings.ts"
 import { Gate } from "./internal/nodeServer/gate.ts"
 import * as Main from "./internal/nodeServer/main.ts"
-import { millisOf, portOf } from "./internal/options.ts"
 import { type Phase, Phases } from "./internal/nodeServer/phases.ts"
 import * as Refusals from "./internal/nodeServer/refusals.ts"
 import * as Shutdown from "./internal/nodeServer/shutdown.ts"
+import { millisOf, portOf } from "./internal/options.ts"
 
 /**
  * @category type IDs

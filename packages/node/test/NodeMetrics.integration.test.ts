@@ -41,8 +41,10 @@ const collectGarbage: () => void = (() => {
 
 const kinds = ["major", "minor", "incremental", "weakcb"]
 
-const collections = Effect.map(samples, (all) =>
-  kinds.reduce((sum, kind) => sum + all.get(`nodejs_gc_duration_seconds_count{kind="${kind}"}`)!, 0))
+const collections = Effect.map(
+  samples,
+  (all) => kinds.reduce((sum, kind) => sum + all.get(`nodejs_gc_duration_seconds_count{kind="${kind}"}`)!, 0)
+)
 
 /** Another observer, which lives as long as the scope. */
 const independent = Effect.acquireRelease(
@@ -64,8 +66,8 @@ describe("NodeMetrics", () => {
       // In one turn of the loop, so that Node tells of all of them at once.
       for (let made = 0; made < 20; made++) collectGarbage()
       yield* soon(Effect.map(collections, (counted) => counted >= 20 && counted === seen.count), 20, 100)
-      assert.isAtLeast((yield* sample(`nodejs_gc_duration_seconds_count{kind="major"}`)), 20)
-      assert.isAbove((yield* sample(`nodejs_gc_duration_seconds_sum{kind="major"}`)), 0)
+      assert.isAtLeast(yield* sample(`nodejs_gc_duration_seconds_count{kind="major"}`), 20)
+      assert.isAbove(yield* sample(`nodejs_gc_duration_seconds_sum{kind="major"}`), 0)
     }).pipe(
       Effect.provide(NodeMetrics.layer),
       Effect.scoped,
@@ -88,18 +90,22 @@ describe("NodeMetrics", () => {
       Effect.retry({ times: 60 })
     ), 120_000)
 
-  it.live("MT4: a loop that was blocked for 200 ms shows at least 190 ms, to everybody who looks", () =>
-    Effect.gen(function*() {
-      yield* Effect.sleep(50)
-      yield* Effect.sync(() => {
-        const until = performance.now() + 200
-        while (performance.now() < until);
-      })
-      yield* soon(Effect.map(sample("nodejs_eventloop_lag_max_seconds"), (max) => max >= 0.19), 20, 200)
-      assert.isAtLeast(yield* sample("nodejs_eventloop_lag_max_seconds"), 0.19)
-      assert.isAbove(yield* sample("nodejs_eventloop_utilization_ratio"), 0)
-      assert.isAtMost(yield* sample("nodejs_eventloop_utilization_ratio"), 1)
-    }).pipe(Effect.provide(Layer.fresh(NodeMetrics.layer)), apart), 30_000)
+  it.live(
+    "MT4: a loop that was blocked for 200 ms shows at least 190 ms, to everybody who looks",
+    () =>
+      Effect.gen(function*() {
+        yield* Effect.sleep(50)
+        yield* Effect.sync(() => {
+          const until = performance.now() + 200
+          while (performance.now() < until);
+        })
+        yield* soon(Effect.map(sample("nodejs_eventloop_lag_max_seconds"), (max) => max >= 0.19), 20, 200)
+        assert.isAtLeast(yield* sample("nodejs_eventloop_lag_max_seconds"), 0.19)
+        assert.isAbove(yield* sample("nodejs_eventloop_utilization_ratio"), 0)
+        assert.isAtMost(yield* sample("nodejs_eventloop_utilization_ratio"), 1)
+      }).pipe(Effect.provide(Layer.fresh(NodeMetrics.layer)), apart),
+    30_000
+  )
 
   it.live("says of the process what Node says, on the page of metrics", () => {
     const served = HttpRouter.serve(Metrics.layerHttp(), { disableLogger: true, disableListenLog: true }).pipe(

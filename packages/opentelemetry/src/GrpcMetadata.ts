@@ -85,13 +85,14 @@ export const extract = (metadata: Metadata): Option.Option<Tracer.ExternalSpan> 
  * @category propagation
  * @since 0.1.0
  */
-export const withSpan = (name: string, metadata: Metadata) =>
-<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
-  Effect.withSpan(
-    self,
-    name,
-    Option.match(extract(metadata), {
-      onNone: () => ({ root: true, kind: "server" as const }),
-      onSome: (parent) => ({ parent, kind: "server" as const })
-    })
-  )
+export const withSpan =
+  (name: string, metadata: Metadata) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
+    Effect.withSpan(
+      self,
+      name,
+      Option.match(extract(metadata), {
+        onNone: () => ({ root: true, kind: "server" as const }),
+        onSome: (parent) => ({ parent, kind: "server" as const })
+      })
+    )

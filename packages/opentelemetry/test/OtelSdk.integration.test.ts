@@ -130,7 +130,9 @@ describe("OtelSdk.layerFromEnv", () => {
         Effect.provide(OtelSdk.layerFromEnv({ sampler: Tracing.sampler.always })),
         environment({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_SERVICE_NAME: "agent" })
       )
-      assert.deepStrictEqual(collector.spans.map(({ events }) => events.map(({ name }) => name)), [["from the library"]])
+      assert.deepStrictEqual(collector.spans.map(({ events }) => events.map(({ name }) => name)), [[
+        "from the library"
+      ]])
     }).pipe(Effect.scoped, apart))
 
   it.live("TR2: behind Tracing, every failed trace is exported whole at a head of nothing", () =>

@@ -187,11 +187,12 @@ export const fromEnv: Config.Config<OptionsFromEnv | undefined> = Env.fromEnv
  * @category layers
  * @since 0.1.0
  */
-export const layerFromEnv: Layer.Layer<EffectExporter.Flusher, Config.ConfigError, HttpClient.HttpClient> = layerFromConfig(
-  fromEnv,
-  (options): Layer.Layer<EffectExporter.Flusher, never, HttpClient.HttpClient> =>
-    options === undefined ? EffectExporter.layerFlusher : layer(options)
-)
+export const layerFromEnv: Layer.Layer<EffectExporter.Flusher, Config.ConfigError, HttpClient.HttpClient> =
+  layerFromConfig(
+    fromEnv,
+    (options): Layer.Layer<EffectExporter.Flusher, never, HttpClient.HttpClient> =>
+      options === undefined ? EffectExporter.layerFlusher : layer(options)
+  )
 
 const serializations = {
   "http/protobuf": OtlpSerialization.layerProtobuf,

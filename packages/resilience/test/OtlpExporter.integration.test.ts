@@ -176,7 +176,13 @@ describe("OtlpExporter", () => {
           collector.behave("accept")
         }).pipe(
           Effect.provide(
-            exporting(collector, { queueSize: 300, batchSize: 50, timeout: "150 millis", interval: "20 millis", ...atOnce })
+            exporting(collector, {
+              queueSize: 300,
+              batchSize: 50,
+              timeout: "150 millis",
+              interval: "20 millis",
+              ...atOnce
+            })
           )
         )
         const counts = yield* counted
@@ -219,7 +225,10 @@ describe("OtlpExporter", () => {
       const collector = yield* OtlpCollector.make
       const rejecting = (protocol: OtlpExporter.Protocol) =>
         Effect.provide(turns(10), exporting(collector, { protocol }))
-      collector.behave({ body: `{"partialSuccess":{"rejectedSpans":"3","errorMessage":"old"}}`, contentType: "application/json" })
+      collector.behave({
+        body: `{"partialSuccess":{"rejectedSpans":"3","errorMessage":"old"}}`,
+        contentType: "application/json"
+      })
       yield* rejecting("http/json")
       // partial_success { rejected_spans: 4, error_message: "old" }
       collector.behave({
@@ -259,22 +268,26 @@ describe("OtlpExporter", () => {
       assert.deepStrictEqual(lines, [])
     }).pipe(Effect.scoped, apart))
 
-  it.live("SD7: a collector that hangs at the end is left at the deadline, and the log says how many spans were lost", () =>
-    Effect.gen(function*() {
-      const lines: Array<string> = []
-      const collector = yield* OtlpCollector.make
-      collector.behave("hang")
-      const running = yield* Effect.forkChild(
-        Effect.provide(
-          turns(3_000),
-          exporting(collector, { queueSize: 3_000, shutdownTimeout: "100 millis" }, listening(lines))
+  it.live(
+    "SD7: a collector that hangs at the end is left at the deadline, and the log says how many spans were lost",
+    () =>
+      Effect.gen(function*() {
+        const lines: Array<string> = []
+        const collector = yield* OtlpCollector.make
+        collector.behave("hang")
+        const running = yield* Effect.forkChild(
+          Effect.provide(
+            turns(3_000),
+            exporting(collector, { queueSize: 3_000, shutdownTimeout: "100 millis" }, listening(lines))
+          )
         )
-      )
-      yield* Fiber.join(running).pipe(Effect.timeout("10 seconds"))
-      const counts = yield* counted
-      assert.deepStrictEqual([counts.dropped_export, counts.dropped_queue], [2_048, 952])
-      assert.deepStrictEqual(lines, ["3000 spans were not exported before the end"])
-    }).pipe(Effect.scoped, apart), 20_000)
+        yield* Fiber.join(running).pipe(Effect.timeout("10 seconds"))
+        const counts = yield* counted
+        assert.deepStrictEqual([counts.dropped_export, counts.dropped_queue], [2_048, 952])
+        assert.deepStrictEqual(lines, ["3000 spans were not exported before the end"])
+      }).pipe(Effect.scoped, apart),
+    20_000
+  )
 
   it.live("a span that cannot be written is lost alone", () =>
     Effect.gen(function*() {

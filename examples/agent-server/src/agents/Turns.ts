@@ -25,6 +25,7 @@ import type { Spending } from "../limits/Spending.ts"
 import * as policies from "../policies.ts"
 import { type Hold, type NameInUse, type NameReused, Requests, type TurnIds } from "../sessions/Requests.ts"
 import { type Message, type Served, type SessionMissing, Sessions, StorageError } from "../sessions/Sessions.ts"
+import * as Spans from "../telemetry/spans.ts"
 import * as Agents from "./Agents.ts"
 import { type Answer, ask, askBitByBit, type AskError } from "./ask.ts"
 import { costUsd } from "./prices.ts"
@@ -221,7 +222,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
         ),
         (cause) => keepFailed(work, cause)
       )
-    ).pipe(Effect.annotateLogs("agent", work.request.agent.name))
+    ).pipe(
+      Effect.annotateLogs("agent", work.request.agent.name),
+      Spans.invokeAgent(work.request.agent.name, work.turn.sessionId)
+    )
 
   const toRun = Effect.fnUntraced(function*(request: TurnRequest, turn: TurnIds, hold: Hold | undefined) {
     const askedAt = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))

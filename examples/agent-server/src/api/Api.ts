@@ -5,6 +5,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import { AgentsApi } from "./AgentsApi.ts"
 import { ChatApi } from "./ChatApi.ts"
 import { HealthApi } from "./HealthApi.ts"
+import { ProfileApi } from "./ProfileApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
 import { SimApi } from "./SimApi.ts"
 
@@ -17,6 +18,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(AdminApi.CircuitBreakers)
   .add(AdminApi.RateLimits)
   .add(AdminApi.DeadLetters)
+  .add(ProfileApi)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

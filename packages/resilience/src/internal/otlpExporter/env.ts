@@ -93,5 +93,4 @@ const isOff = Config.all({
 export const fromEnv: Config.Config<FromEnv | undefined> = Config.flatMap(isOff, (off) =>
   off
     ? Config.succeed<FromEnv | undefined>(undefined)
-    : Config.map(settings, ({ url, ...others }) => url === undefined ? undefined : { url, ...others })
-)
+    : Config.map(settings, ({ url, ...others }) => url === undefined ? undefined : { url, ...others }))

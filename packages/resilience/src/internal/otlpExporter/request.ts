@@ -58,8 +58,9 @@ export const sending = (options: Options): (body: HttpBody, spans: number) => Ef
   return (body, spans) => {
     const plain = HttpClientRequest.setBody(blank, body)
     const request = gzip ? HttpClientRequest.compressBody(plain, "gzip") : Effect.succeed(plain)
-    return Effect.flatMap(request, (ready) =>
-      Effect.retry(attempt(ready, spans), { schedule, while: (error) => error.retryable })
+    return Effect.flatMap(
+      request,
+      (ready) => Effect.retry(attempt(ready, spans), { schedule, while: (error) => error.retryable })
     ).pipe(
       // What sends traces is not traced, and takes no trace along.
       Effect.provideService(HttpClient.TracerPropagationEnabled, false),
@@ -90,12 +91,15 @@ const judge = (
     Effect.timeoutOrElse({ duration: timeoutMillis, orElse: () => Effect.sync(nothing) })
   )
   if (status >= 200 && status < 300) {
-    return Effect.map(answer, (body) =>
-      spans - Math.min(spans, rejectedSpans(headers["content-type"] ?? "", new Uint8Array(body)))
+    return Effect.map(
+      answer,
+      (body) => spans - Math.min(spans, rejectedSpans(headers["content-type"] ?? "", new Uint8Array(body)))
     )
   }
-  return Effect.flatMap(Effect.andThen(answer, Clock.currentTimeMillis), (now) =>
-    Effect.fail(notTaken(`status ${status}`, retryable.has(status), retryAfterMillis(headers["retry-after"], now)))
+  return Effect.flatMap(
+    Effect.andThen(answer, Clock.currentTimeMillis),
+    (now) =>
+      Effect.fail(notTaken(`status ${status}`, retryable.has(status), retryAfterMillis(headers["retry-after"], now)))
   )
 }
 
@@ -111,5 +115,4 @@ const withRetryAfter = (retry: Schedule.Schedule<unknown, unknown>): Schedule.Sc
   Schedule.modifyDelay(retry, ({ duration, input }) =>
     Effect.succeed(
       input instanceof NotTaken ? Duration.max(duration, Duration.millis(input.retryAfterMillis)) : duration
-    )
-  )
+    ))

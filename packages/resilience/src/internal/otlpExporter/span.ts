@@ -26,7 +26,13 @@ export type OtlpSpan = TraceData["resourceSpans"][number]["scopeSpans"][number][
 type Event = OtlpSpan["events"][number]
 
 /** Numbers that OTLP has for words. */
-const kinds: { readonly [K in Tracer.SpanKind]: number } = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 }
+const kinds: { readonly [K in Tracer.SpanKind]: number } = {
+  internal: 1,
+  server: 2,
+  client: 3,
+  producer: 4,
+  consumer: 5
+}
 const statusUnset = 0
 const statusOk = 1
 const statusError = 2
