@@ -64,8 +64,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { hashed, parse as parseText } from "../internal/http/apiKeyText.ts"
+import { authenticationFailed } from "../internal/http/authenticationFailed.ts"
 import { challenged } from "../internal/http/challenged.ts"
-import * as Signal from "../Signal.ts"
+import type * as Signal from "../Signal.ts"
 import * as Problem from "./Problem.ts"
 
 // -----------------------------------------------------------------------------
@@ -333,17 +334,19 @@ const callerOf = (
 ): Effect.Effect<Caller, Refusal, ApiKeys> =>
   Effect.gen(function*() {
     const keys = fromHeaders(request.headers)
-    if (keys.length === 0) return options?.anonymous === true ? anonymous : yield* refused(noKey)
+    if (keys.length === 0) return options?.anonymous === true ? anonymous : yield* refused(request, noKey)
     const { identify } = yield* ApiKeys
     for (const key of keys) {
       const caller = yield* identify(key)
       if (caller !== undefined) return caller
     }
-    return yield* refused(unknownKey)
+    return yield* refused(request, unknownKey)
   })
 
-const refused = (refusal: Refusal): Effect.Effect<never, Refusal> =>
-  Effect.andThen(Signal.emit({ _tag: "AuthenticationFailed", reason: refusal.reason }), Effect.fail(refusal))
+const refused = (
+  request: HttpServerRequest.HttpServerRequest,
+  refusal: Refusal
+): Effect.Effect<never, Refusal> => Effect.andThen(authenticationFailed(request, refusal.reason), Effect.fail(refusal))
 
 const servedFor = (caller: Caller) => <A, E, R>(app: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   app.pipe(Effect.provideService(Caller, caller), Effect.annotateLogs("caller", caller.name))
@@ -466,5 +469,9 @@ export const requireScope: {
           new Forbidden(Problem.says("This key does not open this endpoint.")),
           "Bearer error=\"insufficient_scope\""
         )
-    return Effect.andThen(Signal.emit({ _tag: "AuthenticationFailed", reason }), refusal)
+    const tell = Effect.flatMap(
+      HttpServerRequest.HttpServerRequest,
+      (request) => authenticationFailed(request, reason)
+    )
+    return Effect.andThen(tell, refusal)
   }))
