@@ -51,8 +51,10 @@ export class Observers {
     const duration = Duration.millis(millis)
     const ratios: { failureRatio?: number; slowRatio?: number } = {}
     for (const { bad, calls, rule } of tallies) {
-      if (rule === "FailureRate") ratios.failureRatio = calls === 0 ? 0 : bad / calls
-      if (rule === "SlowCallRate") ratios.slowRatio = calls === 0 ? 0 : bad / calls
+      // The call opened the circuit, or was let through before it was: nothing is remembered.
+      if (calls === 0) continue
+      if (rule === "FailureRate") ratios.failureRatio = bad / calls
+      if (rule === "SlowCallRate") ratios.slowRatio = bad / calls
     }
     Signal.emitUnsafe(fiber, { _tag: "CallSettled", name: this.name, key, outcome, slow, duration, ...ratios })
   }
