@@ -2,6 +2,7 @@
  * Every metric of the catalogue, provoked by what feeds it in life. A new entry without a provocation does not compile, and one
  * whose provocation moves nothing fails.
  */
+import * as NodeMetrics from "@effect-resilience/node/NodeMetrics"
 import * as SqliteClient from "@effect-resilience/node/SqliteClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Bulkhead from "effect-resilience/Bulkhead"
@@ -48,7 +49,7 @@ import { fault } from "./support/faults.ts"
 import { scriptedModel } from "./support/scriptedModel.ts"
 
 type Samples = ReadonlyMap<string, number>
-/** Those of the process are Node's, and provoked beside what reads them. */
+/** Those of the process are Node's: they have values whatever happens. */
 type Name = Exclude<keyof typeof Metrics.catalogue, `process_${string}` | `nodejs_${string}`>
 type Provocation = Effect.Effect<Samples, unknown, Scope.Scope>
 
@@ -406,6 +407,15 @@ const isProvoked = (name: Name, samples: Samples): boolean => {
 }
 
 describe("the catalogue", () => {
+  it.effect("has every metric of the process, read by NodeMetrics", () =>
+    Effect.gen(function*() {
+      const names = Object.keys(Metrics.catalogue).filter((name) => /^(process|nodejs)_/.test(name))
+      const seen = [...(yield* look).keys()]
+      for (const name of names) {
+        assert.isTrue(seen.some((key) => key.startsWith(`${name}{`) || key.startsWith(`${name}_count{`)), name)
+      }
+    }).pipe(Effect.provide(NodeMetrics.layer), Effect.provideService(Metric.MetricRegistry, new Map())))
+
   it("has a provocation for every entry, and none for what is no entry", () => {
     const names = Object.keys(Metrics.catalogue).filter((name) => !/^(process|nodejs)_/.test(name))
     assert.deepStrictEqual(Object.keys(provocations).toSorted(), names.toSorted())

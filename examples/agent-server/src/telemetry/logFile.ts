@@ -15,7 +15,7 @@ export interface Rotation {
 }
 
 /** Writes lines at the end of the file. */
-export type Append = (lines: string) => Effect.Effect<void, PlatformError>
+type Append = (lines: string) => Effect.Effect<void, PlatformError>
 
 /** Opens nothing: a file that cannot be written now may be later. */
 export const make = Effect.fnUntraced(function*(path: string, { bytes, keep }: Rotation) {

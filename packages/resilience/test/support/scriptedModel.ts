@@ -20,7 +20,7 @@ export interface Script {
 }
 
 /** What the provider has answered, in words; times in milliseconds. */
-export interface Ledger {
+interface Ledger {
   calls: number
   input: number
   output: number

@@ -11,7 +11,7 @@ const failureKinds = [
   "Critical",
   "Cancelled"
 ] as const
-export const letterStates = ["Dead", "Redriving", "Quarantined", "Archived", "Discarded"] as const
+const letterStates = ["Dead", "Redriving", "Quarantined", "Archived", "Discarded"] as const
 const redriveOutcomes = [
   "redriven",
   "failed",
