@@ -51,7 +51,8 @@ const agrees = (rules: ReadonlyArray<Rule>, file: TestFile): Effect.Effect<boole
       writeFileSync(join(folder, "rules.yml"), JSON.stringify({ groups: [{ name: "all", rules }] }))
       writeFileSync(join(folder, "test.yml"), JSON.stringify({ ...file, rule_files: ["rules.yml"] }))
       return new Promise<boolean>((resolve) => {
-        execFile("promtool", ["test", "rules", "test.yml"], { cwd: folder }, (error) => resolve(error === null))
+        const program = "promtool"
+        execFile(program, ["test", "rules", "test.yml"], { cwd: folder }, (error) => resolve(error === null))
       })
     }))
 
@@ -150,13 +151,13 @@ const wrongWith = (expression: string, legend = ""): ReadonlyArray<string> => {
   const known = metrics.filter(({ name }) => name !== "up" && !recorded.has(name))
   const unknown = known.filter(({ name }) => entryOf(name) === undefined)
   if (unknown.length > 0) return unknown.map(({ name }) => `there is no ${name}`)
-  const all = metrics.flatMap(({ name }) => recorded.has(name) ? ["job"] : labelsOf(name))
+  const all = new Set(metrics.flatMap(({ name }) => recorded.has(name) ? ["job"] : labelsOf(name)))
   return [
     ...metrics.flatMap(({ labels, name }) =>
       labels.filter((label) => !labelsOf(name).includes(label)).map((label) => `${name} has no ${label}`)
     ),
     ...[...grouping, ...[...legend.matchAll(/\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}/g)].map(([, label]) => label!)]
-      .filter((label) => !all.includes(label)).map((label) => `nothing has ${label} in ${expression}`)
+      .filter((label) => !all.has(label)).map((label) => `nothing has ${label} in ${expression}`)
   ]
 }
 
@@ -181,12 +182,11 @@ describe("what alerts and dashboards ask for", () => {
   })
 
   it("names values of closed labels that there are", () => {
-    const matched = [
+    const expressions = [
       ...rules.map(({ expr }) => expr),
       ...dashboards.flatMap(({ panels }) => panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)))
-    ].flatMap((expr) => [
-      ...expr.matchAll(/([a-z_]+)\{([^}]*)\}/g)
-    ])
+    ]
+    const matched = expressions.flatMap((expr) => Array.from(expr.matchAll(/([a-z_]+)\{([^}]*)\}/g)))
     let seen = 0
     for (const [, name, matchers] of matched) {
       const values = catalogue[entryOf(name!) ?? ""]?.values ?? {}
