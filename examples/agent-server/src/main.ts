@@ -87,7 +87,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       SimHandlers.layer
     ]),
     Layer.provide([
-      OperatorsKey.layer(adminKey.key),
+      OperatorKey.layer(adminKey.key),
       RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),

@@ -133,6 +133,7 @@ export interface Change {
 /**
  * How one check, heartbeat or condition stands.
  *
+ * - `url`: where a check's dependency is, as it was declared.
  * - `failures`: since it was last healthy.
  * - `lastCheck`, `lastSuccess`, `lastFailure`: when a result came in; absent before the first one.
  * - `lastError`: why it failed last, kept after it has recovered. It may quote the dependency, so it is not for everybody.
@@ -145,6 +146,7 @@ export interface Change {
 export interface CheckReport {
   readonly kind: "check" | "heartbeat" | "condition"
   readonly name: string
+  readonly url?: string | undefined
   readonly state: State
   readonly critical: boolean
   readonly groups: ReadonlyArray<string>
@@ -222,6 +224,8 @@ export interface Defaults {
  */
 export interface CheckOptions<R> {
   readonly name: string
+  /** Where the dependency is, for the reports. User and password in it are not kept. */
+  readonly url?: string | undefined
   /** Succeeds when the dependency is well; any failure or defect means it is not. */
   readonly probe: Effect.Effect<void | Detail, unknown, R>
   /** Whether its groups go down with it. Default `false`. */

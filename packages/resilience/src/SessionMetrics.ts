@@ -139,6 +139,7 @@ export interface Session {
  *
  * - `sessions`: how many are in the window
  * - `active`: how many are open
+ * - `totals`: sessions that ended, stages that failed and barge-ins since the program started: the counters of the metrics
  * - `stages`: of each stage the mean, which is `undefined` before the first measurement, its target if it has one, and
  *   whether that is met
  *
@@ -148,6 +149,7 @@ export interface Session {
 export interface Report {
   readonly sessions: number
   readonly active: number
+  readonly totals: { readonly sessions: number; readonly errors: number; readonly bargeIns: number }
   readonly stages: ReadonlyArray<{
     readonly stage: Stage
     readonly average: Duration.Duration | undefined
@@ -245,6 +247,7 @@ const make = <E>(settings: Settings, journal: Journal.Journal<E>): Effect.Effect
     const context = yield* Effect.context<never>()
     const metrics = Gauges.make(settings.stages, context)
     const window = new Window(settings.window)
+    const totals = { sessions: 0, errors: 0, bargeIns: 0 }
     let active = 0
 
     for (const line of yield* journal.last(settings.window)) {
@@ -274,6 +277,7 @@ const make = <E>(settings: Settings, journal: Journal.Journal<E>): Effect.Effect
 
     const keep = (summary: Summaries.Summary): Effect.Effect<void> => {
       window.add(Summaries.averages(summary))
+      totals.sessions++
       metrics.total.updateUnsafe(1, context)
       changeActive(-1)
       show()
@@ -286,8 +290,14 @@ const make = <E>(settings: Settings, journal: Journal.Journal<E>): Effect.Effect
     const listener = {
       onMeasured: (stage: Stage, millis: number) =>
         metrics.stages.get(stage)?.duration.updateUnsafe(millis / 1_000, context),
-      onError: () => metrics.errors.updateUnsafe(1, context),
-      onBargeIn: () => metrics.bargeIns.updateUnsafe(1, context),
+      onError: () => {
+        totals.errors++
+        metrics.errors.updateUnsafe(1, context)
+      },
+      onBargeIn: () => {
+        totals.bargeIns++
+        metrics.bargeIns.updateUnsafe(1, context)
+      },
       onEnd: keep
     }
 
@@ -306,6 +316,7 @@ const make = <E>(settings: Settings, journal: Journal.Journal<E>): Effect.Effect
       report: Effect.sync(() => ({
         sessions: window.length,
         active,
+        totals: { ...totals },
         stages: settings.stages.map((stage) => ({
           stage,
           average: durationOf(window.average(stage)),

@@ -57,6 +57,11 @@ export const problemKinds = {
     title: "No such letter",
     meaning: "There is no dead letter of this id: it never was, or it was evicted."
   },
+  service_not_found: {
+    status: 404,
+    title: "No such service",
+    meaning: "There is no health check of this name; the message says which there are."
+  },
   not_simulated: {
     status: 404,
     title: "Providers are not simulated",

@@ -67,7 +67,7 @@ const side = <R, E>(
     })
   )
 
-const ours = <R, E>(name: string, store: Layer.Layer<DeadLetterQueue.DeadLetterStore, E>) => (what: What): Contender =>
+const ours = <E>(name: string, store: Layer.Layer<DeadLetterQueue.DeadLetterStore, E>) => (what: What): Contender =>
   side(
     name,
     what,

@@ -75,7 +75,7 @@ export type { DeadLettersOptions } from "../internal/http/adminApi/serveDeadLett
  * @since 0.1.0
  */
 export const layerDeadLetters: <ApiId extends string, Group extends Like<typeof DeadLetters>, Self, A, E, R>(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, "deadLetters", Group>,
   options: Letters.DeadLettersOptions<Self, A, E, R>
 ) => Served<ApiId, Group, Self | R> = Letters.layer
 
@@ -90,7 +90,7 @@ export const layerCircuitBreakers: <
   Group extends Like<typeof Circuits.CircuitBreakers>,
   R = never
 >(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, "circuitBreakers", Group>,
   options: Circuits.CircuitBreakersOptions<R>
 ) => Served<ApiId, Group, R> = Circuits.layer
 
@@ -101,6 +101,6 @@ export const layerCircuitBreakers: <
  * @since 0.1.0
  */
 export const layerRateLimits: <ApiId extends string, Group extends Like<typeof Limits.RateLimits>, R = never>(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, "rateLimits", Group>,
   options: Limits.RateLimitsOptions<R>
 ) => Served<ApiId, Group, R | RateLimiter> = Limits.layer

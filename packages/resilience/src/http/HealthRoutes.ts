@@ -3,12 +3,12 @@
  *
  * | route | also as | answers |
  * | --- | --- | --- |
- * | `/health/live` | `/livez` | 200 while the program makes progress |
- * | `/health/ready` | `/readyz` | 200 while it wants traffic |
+ * | `/health/live` | `/livez`, `/healthz` | 200 while the program makes progress |
+ * | `/health/ready` | `/readyz`, `/ready` | 200 while it wants traffic |
  * | `/health/startup` | `/startupz` | 200 once it has started |
  *
- * The other answer is 503. The body is `{"status":"healthy"}`, or `"degraded"` or `"unhealthy"`; whoever is allowed to see
- * `details` is told of each check besides. `HEAD` and a query string make no difference, and nothing is to be cached.
+ * The other answer is 503. The body is `{"status":"healthy","checks":[]}`, or `"degraded"` or `"unhealthy"`; `checks` are there
+ * for whoever is allowed to see `details`. `HEAD` and a query string make no difference, and nothing is to be cached.
  *
  * **Example** (A program that still waits for its plugins)
  *
@@ -23,7 +23,7 @@
  * const ready = await handler(new Request("http://localhost/readyz"))
  * const answer = [ready.status, await ready.json()]
  * await dispose()
- * answer // => [503, { status: "unhealthy" }]
+ * answer // => [503, { status: "unhealthy", checks: [] }]
  * ```
  *
  * @since 0.1.0
@@ -44,9 +44,9 @@ import * as HealthProbes from "../HealthProbes.ts"
  * @since 0.1.0
  */
 export interface Options {
-  /** Where liveness is answered. Default `["/health/live", "/livez"]`. */
+  /** Where liveness is answered. Default `["/health/live", "/livez", "/healthz"]`. */
   readonly live?: ReadonlyArray<HttpRouter.PathInput> | undefined
-  /** Where readiness is answered. Default `["/health/ready", "/readyz"]`. */
+  /** Where readiness is answered. Default `["/health/ready", "/readyz", "/ready"]`. */
   readonly ready?: ReadonlyArray<HttpRouter.PathInput> | undefined
   /** Where startup is answered. Default `["/health/startup", "/startupz"]`. */
   readonly startup?: ReadonlyArray<HttpRouter.PathInput> | undefined
@@ -73,8 +73,8 @@ export const layer = (
         HttpRouter.route("GET", path, (request) => Effect.zipWith(probe, details(request), toResponse))
       )
     return HttpRouter.addAll([
-      ...routes(options.live ?? ["/health/live", "/livez"], health.live),
-      ...routes(options.ready ?? ["/health/ready", "/readyz"], health.ready),
+      ...routes(options.live ?? ["/health/live", "/livez", "/healthz"], health.live),
+      ...routes(options.ready ?? ["/health/ready", "/readyz", "/ready"], health.ready),
       ...routes(options.startup ?? ["/health/startup", "/startupz"], health.startup)
     ])
   }))
@@ -84,13 +84,14 @@ const toResponse = (verdict: HealthProbes.Verdict, details: boolean): HttpServer
   HttpServerResponse.jsonUnsafe(
     details
       ? { status: verdict.status, draining: verdict.draining, down: verdict.down, checks: verdict.checks.map(toBody) }
-      : { status: verdict.status },
+      : { status: verdict.status, checks: [] },
     { status: verdict.ok ? 200 : 503, headers: { "cache-control": "no-store" } }
   )
 
 const toBody = (check: HealthProbes.CheckReport) => ({
   kind: check.kind,
   name: check.name,
+  url: check.url,
   state: check.state,
   critical: check.critical,
   groups: check.groups,

@@ -8,7 +8,11 @@ import * as TestClock from "effect/testing/TestClock"
 
 const health = HealthProbes.layer([
   HealthProbes.check({ name: "database", probe: Effect.fail("password hunter2 refused"), critical: true }),
-  HealthProbes.check({ name: "cache", probe: Effect.succeed({ version: "8.0" }) })
+  HealthProbes.check({
+    name: "cache",
+    url: "redis://app:hunter2@cache.internal:6379/0",
+    probe: Effect.succeed({ version: "8.0" })
+  })
 ])
 
 /** Asks the routes, while the program's clock stands still. */
@@ -34,16 +38,16 @@ const withHealth = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.andThen(TestClock.adjust(0), self).pipe(Effect.provide(health))
 
 describe("HealthRoutes", () => {
-  it.effect("HP5 each probe answers under its two paths, 200 or 503", () =>
+  it.effect("HP5 each probe answers under its paths, 200 or 503", () =>
     Effect.gen(function*() {
       const get = yield* ask()
-      for (const path of ["/health/live", "/livez"]) {
+      for (const path of ["/health/live", "/livez", "/healthz"]) {
         const { status, text } = yield* get(path)
-        assert.deepStrictEqual([status, JSON.parse(text)], [200, { status: "healthy" }])
+        assert.deepStrictEqual([status, JSON.parse(text)], [200, { status: "healthy", checks: [] }])
       }
-      for (const path of ["/health/ready", "/readyz"]) {
+      for (const path of ["/health/ready", "/readyz", "/ready"]) {
         const { status, text } = yield* get(path)
-        assert.deepStrictEqual([status, JSON.parse(text)], [503, { status: "unhealthy" }])
+        assert.deepStrictEqual([status, JSON.parse(text)], [503, { status: "unhealthy", checks: [] }])
       }
       for (const path of ["/health/startup", "/startupz"]) assert.strictEqual((yield* get(path)).status, 200)
     }).pipe(withHealth))
@@ -51,7 +55,7 @@ describe("HealthRoutes", () => {
   it.effect("HP5 HEAD and a query string make no difference, and nothing is to be cached", () =>
     Effect.gen(function*() {
       const get = yield* ask()
-      for (const path of ["/livez", "/readyz", "/startupz"]) {
+      for (const path of ["/livez", "/healthz", "/readyz", "/ready", "/startupz"]) {
         const plain = yield* get(path)
         const query = yield* get(`${path}?verbose=1&verbose=2#x`)
         const head = yield* get(path, { method: "HEAD" })
@@ -95,6 +99,7 @@ describe("HealthRoutes", () => {
           {
             kind: "check",
             name: "cache",
+            url: "redis://cache.internal:6379/0",
             state: "Healthy",
             critical: false,
             groups: ["ready"],

@@ -8,6 +8,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
 import { createServer } from "node:http"
 
 export const adminKey = "the-operators-key"
@@ -18,7 +19,11 @@ export const serving = <E, R>(routes: Layer.Layer<never, E, R>) =>
     disableLogger: true,
     disableListenLog: true,
     middleware: (app) => RequestId.middleware(ProblemReplies.middleware()(app))
-  }).pipe(Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })))
+  }).pipe(
+    // What goes wrong in these tests is asked for.
+    Layer.provide(Layer.succeed(References.MinimumLogLevel, "None")),
+    Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+  )
 
 export const origin = Effect.map(HttpServer.HttpServer, ({ address }) => HttpServer.formatAddress(address))
 

@@ -19,21 +19,24 @@ export type Facts = Pick<
 export class Entry {
   readonly kind: CheckReport["kind"]
   readonly name: string
+  readonly url: string | undefined
   readonly critical: boolean
   readonly groups: ReadonlyArray<string>
   standing = Hysteresis.unknown
   facts: Facts = {}
 
-  constructor(entry: Pick<Entry, "critical" | "groups" | "kind" | "name">) {
+  constructor(entry: Pick<Entry, "critical" | "groups" | "kind" | "name"> & { readonly url?: string | undefined }) {
     this.kind = entry.kind
     this.name = entry.name
+    this.url = entry.url
     this.critical = entry.critical
     this.groups = entry.groups
   }
 
   report(): CheckReport {
-    const { critical, facts, groups, kind, name, standing } = this
-    return { kind, name, state: standing.state, critical, groups, failures: standing.failures, ...facts }
+    const { critical, facts, groups, kind, name, standing, url } = this
+    const where = url === undefined ? undefined : { url }
+    return { kind, name, ...where, state: standing.state, critical, groups, failures: standing.failures, ...facts }
   }
 }
 

@@ -52,8 +52,8 @@ export const watch = Effect.fnUntraced(
 const entryOf = <R>(item: Check<R> | Condition | Heartbeat, fiber: Fiber.Fiber<unknown, unknown>): Entry => {
   switch (item._tag) {
     case "Check": {
-      const { critical = false, groups = ["ready"], name } = item.options
-      return new CheckEntry({ kind: "check", name, critical, groups })
+      const { critical = false, groups = ["ready"], name, url } = item.options
+      return new CheckEntry({ kind: "check", name, url: url === undefined ? undefined : shown(url), critical, groups })
     }
     case "Condition":
       return new ConditionEntry({ kind: "condition", name: item.name, critical: true, groups: item.groups })
@@ -69,3 +69,6 @@ const keepListening = (board: Board, entry: HeartbeatEntry): Effect.Effect<never
     const due = entry.dueIn(fiber)
     return Effect.sleep(due > 0 && due < Infinity ? Math.ceil(due) : entry.withinMillis)
   }))
+
+/** A URL without user and password: reports are read, logged and sent on. */
+const shown = (url: string): string => url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, "$1")

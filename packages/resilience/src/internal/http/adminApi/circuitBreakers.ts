@@ -89,7 +89,7 @@ export interface CircuitBreakersOptions<R = never> {
 }
 
 export const layer = <ApiId extends string, Group extends Like<typeof CircuitBreakers>, R = never>(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, "circuitBreakers", Group>,
   options: CircuitBreakersOptions<R>
 ): Served<ApiId, Group, R> =>
   Layer.unwrap(

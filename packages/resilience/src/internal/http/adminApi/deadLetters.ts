@@ -143,7 +143,6 @@ const RedrivenLetter = Schema.Struct({
   state: Schema.NullOr(State).annotate({ description: "As it is now; null when it is gone" }),
   failure: Schema.NullOr(FailureInfo).annotate({ description: "Why the handler failed" })
 }).annotate({ identifier: "RedrivenLetter" })
-export type RedrivenLetter = typeof RedrivenLetter.Type
 
 const redriveFields = {
   dry_run: Schema.Boolean,

@@ -18,15 +18,15 @@ export type Like<Group extends HttpApiGroup.Constraint> = HttpApiGroup.Constrain
 }
 
 /**
- * An `HttpApi` that has a group, beside whatever else it has.
+ * An `HttpApi` that has a group of this identifier, beside whatever else it has.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Mounting<out ApiId extends string, Group extends HttpApiGroup.Constraint> {
+export interface Mounting<out ApiId extends string, Id extends string, Group extends HttpApiGroup.Constraint> {
   readonly identifier: ApiId
   readonly annotations: Context.Context<never>
-  readonly groups: { readonly [Id in Group["identifier"]]: Group }
+  readonly groups: { readonly [_ in Id]: Group }
 }
 
 /**
@@ -44,7 +44,7 @@ export type Served<ApiId extends string, Group extends HttpApiGroup.Constraint, 
 /** The handlers of our own group, for an API that has it with whatever else was done to it. */
 export const serve = <Ours extends HttpApiGroup.Constraint>() =>
 <ApiId extends string, Group extends Like<Ours>, R>(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, Ours["identifier"], Group>,
   handlers: (
     api: HttpApi.HttpApi<ApiId, Ours>
   ) => Layer.Layer<HttpApiGroup.Service<ApiId, Ours["identifier"]>, never, R>

@@ -73,7 +73,7 @@ export interface RateLimitsOptions<R = never> {
 }
 
 export const layer = <ApiId extends string, Group extends Like<typeof RateLimits>, R = never>(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, "rateLimits", Group>,
   options: RateLimitsOptions<R>
 ): Served<ApiId, Group, R | RateLimiter.RateLimiter> =>
   Layer.unwrap(Effect.map(

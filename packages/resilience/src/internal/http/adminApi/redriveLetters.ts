@@ -82,7 +82,7 @@ export const run = ({ dryRun, progress, selection }: Redriving) =>
     return { dry_run: dryRun, selection, ...far, letters }
   })
 
-/** Runs as the client reads. When it goes away the letters in hand are given back, and the rest is left as it is. */
+/** Runs as the client reads. When it goes away the handler is interrupted, and the letters to come are left as they are. */
 export const events = ({ dryRun, progress, selection }: Redriving): Stream.Stream<RedriveEvent> =>
   Stream.suspend(() => {
     let far: Pick<RedriveReport, "counts" | "done" | "total"> = nothing

@@ -35,7 +35,7 @@ export interface DeadLettersOptions<Self, A, E, R> {
 }
 
 export const layer = <ApiId extends string, Group extends Like<typeof DeadLetters>, Self, A, E, R>(
-  api: Mounting<ApiId, Group>,
+  api: Mounting<ApiId, "deadLetters", Group>,
   options: DeadLettersOptions<Self, A, E, R>
 ): Served<ApiId, Group, Self | R> =>
   Layer.unwrap(Effect.map(
@@ -84,19 +84,20 @@ const list = <A>(
 ) =>
   queue.list(toFilter(filter), options).pipe(
     Effect.map(({ cursor, letters }) => ({ letters: letters.map(toLetter), cursor: cursor ?? null })),
-    Effect.catchTag("CursorInvalid", ({ message }) =>
-      Effect.fail(Problems.wrong({ in: "query", path: "cursor", message }))),
-    Effect.catchTag("DeadLetterStoreError", down)
+    Effect.catchTags({
+      CursorInvalid: ({ message }) => Effect.fail(Problems.wrong({ in: "query", path: "cursor", message })),
+      DeadLetterStoreError: down
+    })
   )
 
 const open = <A>(queue: DeadLetterQueue.DeadLetterQueue<A>, id: string) =>
-  queue.get(id).pipe(
-    Effect.catchTag("LetterNotFound", () =>
+  Effect.catchTags(queue.get(id), {
+    LetterNotFound: () =>
       Effect.fail(
         new Problems.LetterNotFound(says("There is no letter of this id: it never was, or it was evicted."))
-      )),
-    Effect.catchTag("DeadLetterStoreError", down)
-  )
+      ),
+    DeadLetterStoreError: down
+  })
 
 const exportLines = <A>(queue: DeadLetterQueue.DeadLetterQueue<A>, filter: DeadLetterQueue.Filter) =>
   // A store that is down is to be told by the status, and that is sent before the first line.
