@@ -12,6 +12,7 @@ const checks = [
   "lint",
   "format:check",
   "typetest",
+  "metrics-doc",
   "doc-examples",
   "knip",
   "build",

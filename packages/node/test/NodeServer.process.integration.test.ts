@@ -1,4 +1,5 @@
 import * as SqliteClient from "@effect-resilience/node/SqliteClient"
+import { OtlpCollector } from "@effect-resilience/testing"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -68,6 +69,39 @@ describe("a program that is told to stop", () => {
       const { code, output } = yield* Effect.promise(() => program.ended)
       assert.strictEqual(code, 1, output)
       assert.include(output, "The shutdown was not done within 3s 200ms: what is left is abandoned")
+    }).pipe(Effect.scoped))
+
+  it.live("SD7 the spans of what was under way are exported before it ends", () =>
+    Effect.gen(function*() {
+      const collector = yield* OtlpCollector.make
+      const program = yield* started({
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_TRACES_SAMPLER: "always_on"
+      })
+      const reply = fetch(`${program.origin}/slow`).then(({ status }) => status)
+      yield* Effect.promise(() => program.says("started"))
+      program.kill("SIGTERM")
+      assert.strictEqual(yield* Effect.promise(() => reply), 200)
+      const { code, output } = yield* Effect.promise(() => program.ended)
+      assert.strictEqual(code, 0, output)
+      assert.include(collector.spans.map(({ attributes }) => attributes["url.path"]), "/slow")
+      assert.notInclude(output, "not exported")
+    }).pipe(Effect.scoped))
+
+  it.live("SD7 a collector that hangs keeps it no longer than its deadline, and what was lost is said", () =>
+    Effect.gen(function*() {
+      const collector = yield* OtlpCollector.make
+      collector.behave("hang")
+      const program = yield* started({
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_TRACES_SAMPLER: "always_on",
+        DRAIN_TIMEOUT: "100 millis"
+      })
+      yield* Effect.promise(() => fetch(`${program.origin}/slow`))
+      program.kill("SIGTERM")
+      const { code, output } = yield* Effect.promise(() => program.ended)
+      assert.strictEqual(code, 0, output)
+      assert.match(output, /[1-9]\d* spans were not exported before the end/)
     }).pipe(Effect.scoped))
 
   it.live("SD6 killed while it drains it has lost nothing that it had said was kept", () =>

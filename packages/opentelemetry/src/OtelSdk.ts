@@ -48,7 +48,7 @@ import * as Tracing from "effect-resilience/Tracing"
 import type * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import { samplerOf } from "./internal/sampler.ts"
 
 /**
@@ -62,7 +62,7 @@ export interface Options {
   readonly sampler?: Tracing.Sampler | undefined
   /** Besides the one that exports. */
   readonly spanProcessors?: ReadonlyArray<SpanProcessor> | undefined
-  /** How long the last spans may take when the layer ends. Default 5 seconds. */
+  /** How long the last spans may take when the layer ends. Default 2 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
 
@@ -84,7 +84,7 @@ export const layerFromEnv = (options: Options = {}): Layer.Layer<Resource.Resour
       ...(exporter === undefined ? {} : { resource: resourceOf(exporter.resource) }),
       spanProcessor: [...(exporter === undefined ? [] : [processorOf(exporter)]), ...(options.spanProcessors ?? [])],
       tracerConfig: { sampler: samplerOf(sampler) },
-      shutdownTimeout: options.shutdownTimeout ?? "5 seconds"
+      shutdownTimeout: options.shutdownTimeout ?? "2 seconds"
     }
   }))
 

@@ -103,7 +103,10 @@ export interface Options {
   readonly timeout?: Duration.Input | undefined
   /** When a batch that was not taken is sent again. Default: after 1, 2, 4 and 8 seconds, give or take a fifth. */
   readonly retry?: Schedule.Schedule<unknown, unknown> | undefined
-  /** How long the last spans may take when the layer ends. Default 5 seconds; zero drops them. */
+  /**
+   * How long the last spans may take when the layer ends; zero drops them. Default 2 seconds, which fits into what
+   * `NodeServer` leaves of the grace period.
+   */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
 
@@ -226,6 +229,6 @@ const check = (options: Options) => {
     intervalMillis: positiveMillis("interval", options.interval ?? "5 seconds"),
     timeoutMillis: positiveMillis("timeout", options.timeout ?? "10 seconds"),
     retry: options.retry ?? defaultRetry,
-    shutdownMillis: durationMillis("shutdownTimeout", options.shutdownTimeout ?? "5 seconds")
+    shutdownMillis: durationMillis("shutdownTimeout", options.shutdownTimeout ?? "2 seconds")
   }
 }

@@ -113,10 +113,7 @@ describe("OtlpExporter", () => {
 const environment = (variables: Record<string, string>) =>
   Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: variables }))
 
-const read = (variables: Record<string, string>) =>
-  Effect.gen(function*() {
-    return yield* OtlpExporter.fromEnv
-  }).pipe(environment(variables))
+const read = (variables: Record<string, string>) => environment(variables)(OtlpExporter.fromEnv)
 
 describe("OtlpExporter.fromEnv", () => {
   it.effect("reads every variable", () =>

@@ -50,10 +50,10 @@ export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =
     return HttpServer.serve(
       door.admit(problems(options.table)(app)),
       flow(
-        Cors.middleware(options.corsOrigins),
-        RequestLog.middleware(options.table),
-        RequestId.middleware,
-        ClientAddress.middleware(options),
+        HttpMetrics.timed("cors", Cors.middleware(options.corsOrigins)),
+        HttpMetrics.timed("request_log", RequestLog.middleware(options.table)),
+        HttpMetrics.timed("request_id", RequestId.middleware),
+        HttpMetrics.timed("client_address", ClientAddress.middleware(options)),
         HttpMetrics.middleware({ route: ({ url }) => options.table.find(url)?.path }),
         Effect.provideService(Problem.Described, describe)
       )

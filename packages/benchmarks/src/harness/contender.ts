@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 
@@ -76,6 +77,22 @@ export const effects = <R, E>(
 /** The same for effects that need nothing. */
 export const plainEffects = (name: string, call: Effect.Effect<unknown>): Contender =>
   effects(name, Layer.succeedContext(Context.empty()), Effect.succeed(call))
+
+/** What takes no time to wait for is called as a function, by code that has its fiber at hand. */
+export const calls = (
+  name: string,
+  setUp: (fiber: Fiber.Fiber<unknown, unknown>) => () => void
+): Contender => ({
+  name,
+  setUp: async () => {
+    const call = Effect.runSync(Effect.withFiber((fiber) => Effect.succeed(setUp(fiber))))
+    return {
+      makeCalls: async (count) => {
+        for (let made = 0; made < count; made++) call()
+      }
+    }
+  }
+})
 
 /** A call as programs without Effect have it: an asynchronous function. */
 export const succeeds = async (): Promise<number> => 1

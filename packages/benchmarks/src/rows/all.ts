@@ -6,10 +6,13 @@ import * as CircuitBreaker from "./circuitBreaker.ts"
 import * as CircuitBreakerHttp from "./circuitBreakerHttp.ts"
 import * as DeadLetters from "./deadLetters.ts"
 import * as Hedge from "./hedge.ts"
+import * as Metrics from "./metrics.ts"
 import * as RateLimiter from "./rateLimiter.ts"
 import * as RateLimiterStores from "./rateLimiterStores.ts"
 import * as RateLimiterTruth from "./rateLimiterTruth.ts"
 import * as Retry from "./retry.ts"
+import * as Scrape from "./scrape.ts"
+import * as Spans from "./spans.ts"
 import * as Timeout from "./timeout.ts"
 
 /** A page: what it compares, and against which packages. */
@@ -39,6 +42,12 @@ export const pages: Readonly<Record<string, Page>> = {
   },
   bulkhead: { title: "Bulkhead", peers: ["effect", "cockatiel"], comparisons: Bulkhead.comparisons, notes: "" },
   hedge: { title: "Hedge", peers: ["effect"], comparisons: Hedge.comparisons, notes: Hedge.notes },
+  metrics: {
+    title: "Metrics",
+    peers: ["effect", "prom-client", "@opentelemetry/sdk-metrics"],
+    comparisons: Metrics.comparisons,
+    notes: ""
+  },
   "rate-limiter": {
     title: "Rate limiter in memory",
     peers: ["effect", "rate-limiter-flexible"],
@@ -59,6 +68,13 @@ export const pages: Readonly<Record<string, Page>> = {
     notes: RateLimiterStores.postgresNotes
   },
   retry: { title: "Retry", peers: ["effect", "cockatiel"], comparisons: Retry.comparisons, notes: "" },
+  scrape: { title: "Scrape", peers: ["prom-client"], comparisons: Scrape.comparisons, notes: "" },
+  spans: {
+    title: "Spans",
+    peers: ["effect", "@effect/opentelemetry", "@opentelemetry/sdk-trace-node"],
+    comparisons: Spans.comparisons,
+    notes: Spans.notes
+  },
   timeout: {
     title: "Time limits",
     peers: ["effect", "cockatiel"],

@@ -1,6 +1,9 @@
 /** A whole program with a server, a database and something that has to be flushed, to be stopped in all manners. */
 import * as NodeServer from "@effect-resilience/node/NodeServer"
 import * as SqliteClient from "@effect-resilience/node/SqliteClient"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as OtlpExporter from "effect-resilience/OtlpExporter"
+import * as Tracing from "effect-resilience/Tracing"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -69,6 +72,12 @@ const server = NodeServer.layerConfig({
   })
 })
 
+/** Exports where the environment names a collector. */
+const tracing = Tracing.layer().pipe(
+  Layer.provide(OtlpExporter.layerFromEnv),
+  Layer.provide(NodeHttpClient.layerUndici)
+)
+
 const greeting = Layer.effectDiscard(
   Effect.flatMap(HttpServer.HttpServer, ({ address }) => say(`up at ${HttpServer.formatAddress(address)}`))
 )
@@ -77,7 +86,8 @@ const program = HttpRouter.serve(routes, { disableLogger: true }).pipe(
   Layer.provideMerge(greeting),
   Layer.provide(server),
   Layer.provide(database),
-  Layer.provide(Telemetry.layer)
+  Layer.provide(Telemetry.layer),
+  Layer.provide(tracing)
 )
 
 NodeServer.runMain(Layer.launch(program))

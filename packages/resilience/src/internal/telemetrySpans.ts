@@ -1,34 +1,46 @@
 /** What becomes of the spans that end, counted once however many tracers stand on a span's way. */
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 
-export type Result = "exported" | "dropped_queue" | "dropped_export" | "unsampled"
+type Result = "exported" | "dropped_queue" | "dropped_export" | "unsampled"
 
 export type Count = (result: Result, spans: number) => void
 
-const ended = (result: Result) =>
-  Metric.counter("telemetry_spans_total", {
+const results: ReadonlyArray<Result> = ["exported", "dropped_queue", "dropped_export", "unsampled"]
+
+type Counts = { [R in Result]: number }
+
+/** An update of one of Effect's counters costs as much as a whole span of ours; a number costs nothing. */
+const counts = new WeakMap<Metric.MetricRegistry, Counts>()
+
+/** Counts into the registry of the context, where each count exists from now on. */
+export const counting = (context: Context.Context<never>): Count => {
+  const registry = Context.get(context, Metric.MetricRegistry)
+  const known = counts.get(registry)
+  const own: Counts = known ?? { exported: 0, dropped_queue: 0, dropped_export: 0, unsampled: 0 }
+  if (known === undefined) {
+    counts.set(registry, own)
+    for (const result of results) register(result, own, context)
+  }
+  return (result, spans) => {
+    own[result] += spans
+  }
+}
+
+const register = (result: Result, counts: Counts, context: Context.Context<never>): void => {
+  const counter = Metric.counter("telemetry_spans_total", {
     description: "Spans that ended, by what became of them",
     attributes: { result },
     incremental: true
   })
-
-const counters: { readonly [R in Result]: Metric.Counter<number> } = {
-  exported: ended("exported"),
-  dropped_queue: ended("dropped_queue"),
-  dropped_export: ended("dropped_export"),
-  unsampled: ended("unsampled")
-}
-
-/** Counts into the registry of the context, where each count exists from now on. */
-export const counting = (context: Context.Context<never>): Count => {
-  for (const counter of Object.values(counters)) counter.updateUnsafe(0, context)
-  return (result, spans) => {
-    if (spans > 0) counters[result].updateUnsafe(spans, context)
-  }
+  Metric.registerUnsafe(counter, context, {
+    get: () => ({ count: counts[result], incremental: true }),
+    update: () => {},
+    modify: () => {}
+  })
 }
 
 const accountable = new WeakSet<Tracer.Tracer>()

@@ -57,8 +57,9 @@ export class LocalSpan implements Tracer.Span {
     this.ended = { _tag: "Ended", startTime, endTime, exit }
     const slow = this.root?.slowNanos
     if (slow !== undefined && endTime - startTime >= slow) this.trace.keep()
-    this.trace.end(this.inner, endTime, exit, exit._tag === "Failure" && !Cause.hasInterruptsOnly(exit.cause))
-    if (this.root !== undefined) this.trace.close()
+    const failed = exit._tag === "Failure" && !Cause.hasInterruptsOnly(exit.cause)
+    if (this.root === undefined || failed) this.trace.end(this.inner, endTime, exit, failed)
+    else this.trace.close(this.inner, endTime, exit)
   }
 
   attribute(key: string, value: unknown): void {

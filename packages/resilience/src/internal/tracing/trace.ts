@@ -91,11 +91,11 @@ export class Trace {
     this.holdings.add(this)
   }
 
-  /** The root ended: who was not kept by now is left out. */
-  close(): void {
-    if (this.state !== "open") return
+  /** The root ended, and did not fail: who was not kept by now is left out, the root with them. */
+  close(root: Tracer.Span, time: bigint, exit: Exit.Exit<unknown, unknown>): void {
+    if (this.state !== "open") return this.end(root, time, exit, false)
     this.state = "left"
-    this.count("unsampled", this.release().length)
+    this.count("unsampled", this.release().length + 1)
   }
 
   /** Gives up what is held. */

@@ -25,16 +25,16 @@ export const sampling = (inner: Tracer.Tracer, options: Options): Tracer.Tracer 
       if (parent instanceof LocalSpan) {
         // An unsampled parent makes Effect ask for unsampled children; whether they are recorded is the trace's affair.
         return span.sampled || !parent.sampled
-          ? new LocalSpan(inner.span({ ...span, sampled: true }), parent.trace, undefined)
+          ? new LocalSpan(inner.span(span.sampled ? span : { ...span, sampled: true }), parent.trace, undefined)
           : inner.span(span)
       }
       // Whoever begins a trace and says no means it, and so does the level of a span.
       const unwanted = !span.sampled && parent?.sampled !== false
       // Broken ids would travel on with every call; the trace begins anew here instead.
       const valid = parent !== undefined && isTraceId(parent.traceId) && isSpanId(parent.spanId)
-      const own = { ...span, parent: valid ? span.parent : Option.none<Tracer.AnySpan>() }
+      const own = valid || parent === undefined ? span : { ...span, parent: Option.none<Tracer.AnySpan>() }
       if (unwanted) return inner.span(own)
-      const made = inner.span({ ...own, sampled: true })
+      const made = inner.span(own.sampled ? own : { ...own, sampled: true })
       const sampled = options.sampler.isSampled({
         traceId: made.traceId,
         name: span.name,
