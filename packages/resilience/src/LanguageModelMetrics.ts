@@ -40,7 +40,7 @@
  *   Effect.provide(Layer.provide(counted, provider)),
  *   Effect.provideService(Metric.MetricRegistry, new Map())
  * ))
- * text.includes(`llm_cost_usd_total{provider="openai",model="gpt-4o"} 0.003`) // => true
+ * text.includes(`llm_cost_usd_total{model="gpt-4o",provider="openai"} 0.003`) // => true
  * ```
  *
  * @since 0.1.0

@@ -26,7 +26,7 @@
  *   return yield* Metrics.format()
  * })
  * const text = await Effect.runPromise(Effect.provideService(program, Metric.MetricRegistry, new Map()))
- * text.includes(`http_requests_total{method="GET",endpoint="_unmatched",status="404"} 1`) // => true
+ * text.includes(`http_requests_total{endpoint="_unmatched",method="GET",status="404"} 1`) // => true
  * ```
  *
  * @since 0.1.0
