@@ -25,7 +25,7 @@ const floors = {
   composition: ["FallbackChain", "Policy"],
   listener: ["Metrics", "Tracing", "OtlpExporter", "Logging", "SessionMetrics"],
   meter: ["LanguageModelMetrics", "StoreMetrics"],
-  http: ["http"]
+  http: ["http", "HttpClientPolicy"]
 }
 
 const mayImport = {

@@ -8,6 +8,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as AdminApi from "effect-resilience/http/AdminApi"
 import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
+import * as MonitoringApi from "effect-resilience/http/MonitoringApi"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as Effect from "effect/Effect"
@@ -16,16 +17,19 @@ import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
+import * as Replies from "./agents/replies.ts"
 import * as Turns from "./agents/Turns.ts"
 import { Api } from "./api/Api.ts"
 import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
 import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
 import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
+import * as FallbackChainsHandlers from "./api/handlers/FallbackChainsHandlers.ts"
 import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
 import * as ProfileHandlers from "./api/handlers/ProfileHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
+import * as VoiceHandlers from "./api/handlers/VoiceHandlers.ts"
 import * as Config from "./config.ts"
 import * as Availability from "./health/Availability.ts"
 import * as Health from "./health/Health.ts"
@@ -37,50 +41,59 @@ import * as AutoRedrive from "./letters/autoRedrive.ts"
 import * as FailedTurns from "./letters/FailedTurns.ts"
 import { checksOf } from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
+import * as MeasuresFile from "./measures/file.ts"
 import * as IndexPage from "./pages/IndexPage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
-import * as LanguageModel from "./providers/languageModel.ts"
+import * as Models from "./providers/Models.ts"
 import * as Database from "./sessions/database.ts"
 import * as Requests from "./sessions/Requests.ts"
-import * as Sessions from "./sessions/Sessions.ts"
 import * as AdminKey from "./startup/AdminKey.ts"
 import { banner } from "./startup/banner.ts"
 import { launch } from "./startup/launch.ts"
+import * as SessionStores from "./stores/sessions.ts"
 import * as SharedStores from "./stores/shared.ts"
 import * as Measured from "./telemetry/measured.ts"
 import * as Telemetry from "./telemetry/Telemetry.ts"
+import { SpeechBreakers } from "./voice/policies.ts"
+import * as Speech from "./voice/Speech.ts"
+import * as VoiceTurns from "./voice/VoiceTurns.ts"
 
 const agentServer = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Config.Settings
   const adminKey = AdminKey.orMade(settings.adminKey)
 
-  const model = LanguageModel.layer(settings.provider)
+  const models = Models.layer(settings.provider, settings)
 
   const database = Database.layer(settings)
 
-  const sessions = Layer.provideMerge(Requests.layer, Sessions.layer)
+  const sessions = Layer.provideMerge(Requests.layer, SessionStores.layer(settings))
 
   const letters = FailedTurns.layer(settings.letterKeys)
 
   const health = Layer.unwrap(Effect.gen(function*() {
     const dependencies = [
-      ...yield* Providers.dependencies(settings.provider),
+      ...yield* Providers.dependencies(settings),
       yield* Database.dependency(settings),
       ...yield* SharedStores.dependencies(settings.redisUrl)
     ]
     return Health.layer(dependencies, { interval: settings.healthInterval })
   }))
 
-  const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model })
+  const turns = Turns.layer(settings)
+
+  const voice = Layer.provide(VoiceTurns.layer(settings), Speech.layer(settings.speech))
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
       ChatHandlers.layer({ maxMessageChars: settings.maxMessageChars }),
+      VoiceHandlers.layer(settings),
       AgentsHandlers.layer,
       SessionsHandlers.layer,
       HealthHandlers.layer,
+      MonitoringApi.layer(Api, { details: OperatorKey.isOperator(adminKey.key) }),
       CircuitBreakersHandlers.layer,
+      FallbackChainsHandlers.layer,
       RateLimitsHandlers.layer(settings.providerLimits),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       ProfileHandlers.layer,
@@ -119,20 +132,24 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  const budgets = Measured.budget("llm-primary", settings.providerLimits)
+  const budgets = Measured.budgets(settings.providerLimits)
 
   return Layer.mergeAll(greeting, AutoRedrive.layer(settings.autoRedrive), budgets, Measured.letters).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
     Layer.provide(NodeProfiler.layer),
     Layer.provide(health),
+    Layer.provide(voice),
     Layer.provide(turns),
+    Layer.provide(MeasuresFile.layer(settings)),
     Layer.provide(policies.guards),
+    Layer.provide(Replies.Replies.layer),
+    Layer.provide(SpeechBreakers.layer),
     Layer.provide(Spending.layer(settings.providerLimits)),
     Layer.provide(RateLimiter.layer),
     Layer.provide([letters, sessions]),
     Layer.provide(database),
-    Layer.provide(model),
+    Layer.provide(models),
     Layer.provide(SharedStores.layer(settings.redisUrl)),
     Layer.provide(Availability.layer),
     Layer.provide(NodeHttpClient.layerUndici)

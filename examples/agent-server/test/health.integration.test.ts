@@ -4,9 +4,24 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { chat, json, request, setFaults, unlimited } from "./support/client.ts"
-import { type RunningServer, startFresh } from "./support/server.ts"
-import { completion, replyJson, upstream } from "./support/upstream.ts"
+import { adminKey, type RunningServer, startFresh, unlimitedKey } from "./support/server.ts"
+import { completion, replyJson, type Upstream, upstream } from "./support/upstream.ts"
 import { connect } from "./support/wire.ts"
+
+/** Everything that a server without any settings asks. */
+const services = [
+  "llm-primary",
+  "llm-secondary",
+  "llm-anthropic",
+  "stt-primary",
+  "stt-backup",
+  "tts-primary",
+  "tts-backup",
+  "database"
+]
+
+/** One provider and no other. */
+const only = (provider: Upstream) => ({ OPENAI_BASE_URL: provider.baseUrl, OPENAI_FALLBACK_MODEL: "gpt-4o" })
 
 const checksOf = (server: RunningServer) =>
   Effect.map(request(server, "/health/ready"), (reply) => ({ code: reply.status, ...json(reply) }))
@@ -21,7 +36,7 @@ describe("the probes", () => {
   it.live("HP5 have their names, no-store, HEAD and query strings, and say nothing of why", () =>
     Effect.gen(function*() {
       const server = yield* startFresh()
-      yield* untilState(server, "llm-primary", "Healthy")
+      yield* Effect.forEach(services, (name) => untilState(server, name, "Healthy"))
       const paths = {
         live: ["/health/live", "/livez", "/healthz"],
         ready: ["/health/ready", "/readyz", "/ready"],
@@ -29,7 +44,7 @@ describe("the probes", () => {
       }
       const checks = {
         live: { "event-loop": "Healthy" },
-        ready: { database: "Healthy", "llm-primary": "Healthy" },
+        ready: Object.fromEntries(services.map((name) => [name, "Healthy"])),
         startup: {}
       }
       for (const probe of ["live", "ready", "startup"] as const) {
@@ -48,7 +63,7 @@ describe("the probes", () => {
       const provider = yield* upstream(() => undefined)
       // It hangs.
       provider.onProbe(() => undefined)
-      const server = yield* startFresh({ OPENAI_BASE_URL: provider.baseUrl, LOG_LEVEL: "error" })
+      const server = yield* startFresh({ ...only(provider), LOG_LEVEL: "error" })
       const before = yield* checksOf(server)
       // HP3 what has not been heard of is not ready.
       expect([before.code, before.status, before.checks["llm-primary"]]).toEqual([503, "unhealthy", "Unknown"])
@@ -70,7 +85,7 @@ describe("the probes", () => {
     Effect.gen(function*() {
       const provider = yield* upstream(() => undefined)
       provider.onProbe((response) => replyJson(response, "{}", 500))
-      const server = yield* startFresh({ OPENAI_BASE_URL: provider.baseUrl, HEALTH_INTERVAL: "100 millis" })
+      const server = yield* startFresh({ ...only(provider), HEALTH_INTERVAL: "100 millis" })
       const failed = yield* untilState(server, "llm-primary", "Failed")
       expect([failed.code, failed.status]).toEqual([200, "degraded"])
       expect((yield* request(server, "/livez")).status).toBe(200)
@@ -82,28 +97,20 @@ describe("a provider whose health checks fail", () => {
   it.live("HP7 is left alone after the third, and is asked again as soon as it is well", () =>
     Effect.gen(function*() {
       const provider = yield* upstream((response) => replyJson(response, completion("Hi!")))
-      const server = yield* startFresh({ OPENAI_BASE_URL: provider.baseUrl, HEALTH_INTERVAL: "100 millis" })
+      const server = yield* startFresh({ ...only(provider), HEALTH_INTERVAL: "100 millis" })
       expect((yield* chat(server, { message: "one" })).status).toBe(200)
 
       provider.onProbe((response) => replyJson(response, "{}", 503))
       yield* untilState(server, "llm-primary", "Failed")
-      const refused = yield* Effect.repeat(chat(server, { message: "two" }, unlimited), {
-        schedule: Schedule.spaced("50 millis"),
-        until: ({ status }) => status === 503
-      })
-      expect(json(refused).code).toBe("upstream_unavailable")
-      expect(refused.headers.get("retry-after")).toMatch(/^\d+$/)
+      const route = Effect.map(chat(server, { message: "hello" }, unlimited), (reply) => json(reply).served?.route)
+      yield* Effect.repeat(route, { schedule: Schedule.spaced("50 millis"), until: (name) => name !== "gpt-4o" })
       const calls = provider.calls.length
-      expect((yield* chat(server, { message: "three" }, unlimited)).status).toBe(503)
+      expect(yield* route).not.toBe("gpt-4o")
       expect(provider.calls.length).toBe(calls)
 
       provider.onProbe((response) => replyJson(response, "{}"))
       yield* untilState(server, "llm-primary", "Healthy")
-      const again = yield* Effect.repeat(chat(server, { message: "four" }, unlimited), {
-        schedule: Schedule.spaced("50 millis"),
-        until: ({ status }) => status === 200
-      })
-      expect(json(again).reply).toBe("Hi!")
+      yield* Effect.repeat(route, { schedule: Schedule.spaced("50 millis"), until: (name) => name === "gpt-4o" })
     }).pipe(Effect.scoped))
 
   it.live("is not one that has no list of models, or says that we ask too often; a refused key is", () =>
@@ -115,7 +122,7 @@ describe("a provider whose health checks fail", () => {
         replyJson(response, "{}", 404)
       })
       const server = yield* startFresh({
-        OPENAI_BASE_URL: provider.baseUrl,
+        ...only(provider),
         OPENAI_API_KEY: "sk-canary",
         HEALTH_INTERVAL: "100 millis"
       })
@@ -201,5 +208,72 @@ describe("at the door", () => {
       })
       expect([preflight.status, allowed(preflight)]).toEqual([204, "https://app.example.com"])
       expect(preflight.headers.get("access-control-allow-headers")).toContain("x-api-key")
+    }).pipe(Effect.scoped))
+})
+
+describe("the dashboards' endpoints", () => {
+  const monitoring = (server: RunningServer, path: string, init?: RequestInit) =>
+    request(server, `/api/v1/monitoring/${path}`, init)
+  const withKey = (key: string) => ({ headers: { "x-api-key": key } })
+
+  it.live("say how each service is, and where it is and why it failed to the operator only", () =>
+    Effect.gen(function*() {
+      const provider = yield* upstream(() => undefined)
+      provider.onProbe((response) => replyJson(response, "{}", 502))
+      const server = yield* startFresh({
+        ...only(provider),
+        OPENAI_BASE_URL: provider.baseUrl.replace("://", "://user:hunter2@"),
+        HEALTH_INTERVAL: "100 millis"
+      })
+      yield* untilState(server, "llm-primary", "Failed")
+      const health = yield* monitoring(server, "health")
+      expect([health.status, health.headers.get("cache-control")]).toEqual([200, "no-store"])
+      expect(json(health)).toEqual({
+        status: "degraded",
+        services: expect.objectContaining({ database: "Healthy", "llm-primary": "Failed" }),
+        critical_down: []
+      })
+      const serviceFor = (key: string) =>
+        Effect.map(
+          monitoring(server, "health/services", withKey(key)),
+          (reply) => json(reply).services.find(({ name }: { readonly name: string }) => name === "llm-primary")
+        )
+      expect(yield* serviceFor(unlimitedKey)).toMatchObject({ state: "Failed", url: null, last_error: null })
+      const service = yield* serviceFor(adminKey)
+      expect(service).toMatchObject({
+        state: "Failed",
+        url: provider.baseUrl,
+        last_error: "GET /models was answered with status 502",
+        last_success: null
+      })
+      expect(service.failure_count).toBeGreaterThanOrEqual(3)
+      expect(service.latency_ms).toBeGreaterThan(0)
+      const { health: again, metrics } = json(yield* monitoring(server, "status"))
+      expect(again.status).toBe("degraded")
+      expect(metrics).toEqual(json(yield* monitoring(server, "metrics")))
+      expect(metrics).toMatchObject({ active_sessions: 0, total_sessions: 0, total_errors: 0 })
+    }).pipe(Effect.scoped))
+
+  it.live("HP4 a check that is reset is decided by its next result, and only the operator may", () =>
+    Effect.gen(function*() {
+      const provider = yield* upstream(() => undefined)
+      provider.onProbe((response) => replyJson(response, "{}", 500))
+      const server = yield* startFresh({ ...only(provider), HEALTH_INTERVAL: "200 millis" })
+      yield* untilState(server, "llm-primary", "Failed")
+      provider.onProbe((response) => replyJson(response, "{}"))
+      const reset = (service: string, headers: Readonly<Record<string, string>>) =>
+        monitoring(server, `health/reset/${service}`, { method: "POST", headers })
+      expect((yield* reset("llm-primary", {})).status).toBe(401)
+      for (const key of [unlimitedKey, "wrong", `${adminKey}x`, adminKey.slice(0, -1)]) {
+        const refused = yield* reset("llm-primary", { "x-api-key": key })
+        expect([refused.status, json(refused).code]).toEqual([403, "forbidden"])
+      }
+      const missing = yield* reset("nobody", { "x-api-key": adminKey })
+      expect([missing.status, json(missing).code]).toEqual([404, "service_not_found"])
+      expect((yield* request(server, new URL(json(missing).type, server.origin).pathname)).status).toBe(200)
+
+      const done = yield* reset("llm-primary", { authorization: `Bearer ${adminKey}` })
+      expect(json(done)).toMatchObject({ service_id: "llm-primary", status: "reset" })
+      yield* untilState(server, "llm-primary", "Healthy")
     }).pipe(Effect.scoped))
 })

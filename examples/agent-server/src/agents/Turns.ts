@@ -6,8 +6,7 @@
  * letter before its client hears of it, and can be completed later, once.
  */
 import type * as Deadline from "effect-resilience/Deadline"
-import * as Failure from "effect-resilience/Failure"
-import * as LanguageModel from "effect/ai/LanguageModel"
+import { SessionMetrics } from "effect-resilience/SessionMetrics"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -18,17 +17,18 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { isApology } from "../letters/apology.ts"
-import { apologised, attemptsIn } from "../letters/attempts.ts"
+import * as Attempts from "../letters/attempts.ts"
 import { DeadTurn, isWorthKeeping } from "../letters/DeadTurn.ts"
 import { type FailedTurn, FailedTurns, keep } from "../letters/FailedTurns.ts"
-import type { Spending } from "../limits/Spending.ts"
+import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import * as policies from "../policies.ts"
 import { type Hold, type NameInUse, type NameReused, Requests, type TurnIds } from "../sessions/Requests.ts"
 import { type Message, type Served, type SessionMissing, Sessions, StorageError } from "../sessions/Sessions.ts"
 import * as Spans from "../telemetry/spans.ts"
 import * as Agents from "./Agents.ts"
-import { type Answer, ask, askBitByBit, type AskError } from "./ask.ts"
-import { costUsd } from "./prices.ts"
+import { type Answer, ask, type AskError } from "./ask.ts"
+import { askModels, type ModelAnswer, type ModelsError, type Services } from "./askModels.ts"
+import type { Replies } from "./replies.ts"
 import * as TurnOrder from "./TurnOrder.ts"
 
 /** What a client asks for: something to say to an agent, and the session to go on with if there is one. */
@@ -36,10 +36,12 @@ export interface TurnRequest {
   readonly agent: Agents.Agent
   readonly message: string
   readonly sessionId: string | undefined
+  /** The id of the session that begins, where it was given away before. */
+  readonly newSessionId?: string | undefined
   /** Under which the log tells more. */
-  readonly requestId: string | undefined
+  readonly requestId?: string | undefined
   /** What its caller calls it, so that it can be sent again without being done again. */
-  readonly named: { readonly caller: string; readonly name: string } | undefined
+  readonly named?: { readonly caller: string; readonly name: string } | undefined
 }
 
 /** A turn that is over and stored. */
@@ -65,7 +67,7 @@ interface TurnListener {
 }
 
 /** The session belongs to another agent. */
-class WrongAgent extends Data.TaggedError("WrongAgent")<{
+export class WrongAgent extends Data.TaggedError("WrongAgent")<{
   readonly sessionId: string
   readonly agent: string
 }> {}
@@ -85,33 +87,19 @@ export type TurnError =
 /** A turn that may begin. With a listener the reply is passed on bit by bit. */
 export type Turn = (listener?: TurnListener) => Effect.Effect<TurnReply, TurnError | DeadTurn<TurnError>>
 
-/** A request that was answered before, with the reply it got then, or a turn that is to be run. */
-export type Begun =
-  | { readonly _tag: "Answered"; readonly reply: TurnReply }
-  | { readonly _tag: "Turn"; readonly run: Turn }
+/** A turn that is to be run, or one that was answered before and only gives its reply again. */
+export interface Begun {
+  readonly run: Turn
+  readonly isReplayed: boolean
+}
 
 /** The agent of a turn that is to be completed is no more. */
 class AgentGone extends Data.TaggedError("AgentGone")<{ readonly agent: string }> {
   override readonly message = `There is no agent ${JSON.stringify(this.agent)} any more`
 }
 
-/** Again there was no more than an apology. */
-class StillApologising extends Data.TaggedError("StillApologising") {
-  override readonly message = "No model answered, there was an apology again";
-
-  [Failure.symbol](): Failure.Info {
-    return { kind: "Overloaded", scope: "dependency", code: "StillApologising", message: this.message }
-  }
-}
-
 /** Why a turn could not be completed. */
-export type CompleteError =
-  | AskError
-  | Deadline.DeadlineExceeded
-  | SessionMissing
-  | StorageError
-  | AgentGone
-  | StillApologising
+export type CompleteError = ModelsError | Deadline.DeadlineExceeded | SessionMissing | StorageError | AgentGone
 
 /** Runs the turns of all sessions. */
 export class Turns extends Context.Service<Turns, {
@@ -128,10 +116,9 @@ export class Turns extends Context.Service<Turns, {
 export const complete = (failed: FailedTurn): Effect.Effect<void, CompleteError, Turns> =>
   Turns.use((turns) => turns.complete(failed))
 
-/** How turns are run: for how long at most, and what the model is called that they ask. */
+/** How turns are run: for how long at most. */
 export interface Options {
   readonly maxRun: Duration.Duration
-  readonly model: string
 }
 
 /** A turn, and what is known of it while it runs. */
@@ -148,28 +135,20 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const sessions = yield* Sessions
   const requests = yield* Requests
   const letters = yield* FailedTurns
-  const model = yield* LanguageModel.LanguageModel
-  const guards = yield* Effect.context<policies.Guards | Spending>()
+  const metrics = yield* SessionMetrics
+  const services = yield* Effect.context<Services | Replies>()
   const order = TurnOrder.make({ waiting: policies.waitingTurns })
 
-  const answerTo = (prompt: Prompt.RawInput, listener: TurnListener | undefined) => {
-    const asking = listener === undefined
-      ? ask(model, prompt, options)
-      : askBitByBit(model, prompt, { ...options, onDelta: listener.onDelta })
-    return Effect.map(
-      Effect.provideContext(asking, guards),
-      (answer) => ({ answer, served: servedBy(answer, options) })
-    )
-  }
-
   /** Stores the turn, with all that has to be true from then on, or nothing. */
-  const store = (work: Work, answer: Answer, served: Served): Effect.Effect<TurnReply, TurnError> =>
+  const store = (work: Work, answer: Answer): Effect.Effect<TurnReply, TurnError> =>
     sessions.atomically(Effect.gen(function*() {
       const { hold, request, turn } = work
-      yield* sessions.append({ ...spoken(work), replied: answer.text, served })
-      const letterId = isApology(served) ? yield* keep(letters, failedTurn(work), apologised()) : undefined
+      yield* sessions.append({ ...spoken(work), replied: answer.text, served: answer.served })
+      const letterId = answer.exhausted === undefined
+        ? undefined
+        : yield* keep(letters, failedTurn(work), Attempts.ofError(answer.exhausted))
       const reply: TurnReply = {
-        ...toReply(request.agent, turn.sessionId, answer, served, options.model),
+        ...toReply(request.agent, turn.sessionId, answer),
         ...(letterId === undefined ? {} : { letterId })
       }
       if (hold === undefined) return reply
@@ -193,11 +172,16 @@ const make = Effect.fnUntraced(function*(options: Options) {
       work.after = next
       const prompt = promptOf(request.agent, messages, request.message)
       if (listener !== undefined) yield* listener.onThinking
-      const { answer, served } = yield* answerTo(prompt, listener)
-      return yield* store(work, answer, served)
+      const answer = yield* ask(
+        { agent: request.agent.name, message: request.message, prompt },
+        { ...options, onDelta: listener?.onDelta }
+      ).pipe(Effect.provideContext(services), TurnMeasures.stage("llm"))
+      yield* TurnMeasures.tell((session) => session.count("llm", answer.completionTokens))
+      return yield* store(work, answer)
     }).pipe(
       order.inTurn(work.turn.sessionId),
-      policies.wholeTurn(options.maxRun)
+      policies.wholeTurn(options.maxRun),
+      TurnMeasures.measured(metrics, work.turn.sessionId)
     )
 
   /** Keeps what is worth it. The client hears of the failure after that, and of a letter only if there is one. */
@@ -207,7 +191,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         if (work.hold !== undefined) yield* requests.letGo(work.hold, undefined)
         return yield* Effect.failCause(cause)
       }
-      const letterId = yield* keep(letters, failedTurn(work), { cause, ...attemptsIn(cause) })
+      const letterId = yield* keep(letters, failedTurn(work), Attempts.ofCause(cause))
       if (work.hold !== undefined) yield* requests.letGo(work.hold, letterId)
       return yield* new DeadTurn({ letterId, sessionId: work.turn.sessionId, cause })
     })
@@ -229,7 +213,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   const toRun = Effect.fnUntraced(function*(request: TurnRequest, turn: TurnIds, hold: Hold | undefined) {
     const askedAt = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))
-    return turnToRun(run({ request, turn, hold, askedAt, after: request.sessionId === undefined ? 0 : null }))
+    const after = request.sessionId === undefined ? 0 : null
+    return { run: run({ request, turn, hold, askedAt, after }), isReplayed: false }
   })
 
   const completed = Effect.fnUntraced(function*(failed: FailedTurn) {
@@ -243,8 +228,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const { messages } = failed.first
       ? nothingSaid
       : yield* sessions.recent(failed.session_id, policies.history.messages, failed.after)
-    const { answer, served } = yield* answerTo(promptOf(agent, messages, failed.message), undefined)
-    if (isApology(served)) return yield* new StillApologising()
+    const answer = yield* Effect.provideContext(
+      askModels(promptOf(agent, messages, failed.message), options),
+      services
+    )
     yield* sessions.atomically(Effect.gen(function*() {
       const before = yield* sessions.servedIn(failed.turn)
       if (before !== undefined && !isApology(before)) return
@@ -255,26 +242,26 @@ const make = Effect.fnUntraced(function*(options: Options) {
         first: failed.first,
         said: failed.message,
         replied: answer.text,
-        served
+        served: answer.served
       }
       yield* before === undefined ? sessions.append(turn) : sessions.replaceReply(turn)
-      const reply = toReply(agent, failed.session_id, answer, served, options.model)
+      const reply = toReply(agent, failed.session_id, answer)
       yield* requests.answerTurn(failed.turn, JSON.stringify(reply))
     }))
   })
 
   return Turns.of({
     begin: Effect.fnUntraced(function*(request) {
-      const { agent, message, named, sessionId } = request
+      const { agent, message, named, newSessionId, sessionId } = request
       if (sessionId !== undefined) {
         const owner = yield* sessions.agentOf(sessionId)
         if (owner !== agent.name) return yield* new WrongAgent({ sessionId, agent: owner })
       }
-      const turn = { id: yield* sessions.newId, sessionId: sessionId ?? (yield* sessions.newId) }
+      const turn = { id: yield* sessions.newId, sessionId: sessionId ?? newSessionId ?? (yield* sessions.newId) }
       if (named === undefined) return yield* toRun(request, turn, undefined)
       const begun = yield* requests.begin({ ...named, asked: [agent.name, sessionId ?? null, message], turn })
       // It was written by this module, for this module to read.
-      if (begun._tag === "Answered") return { _tag: "Answered", reply: JSON.parse(begun.reply) as TurnReply }
+      if (begun._tag === "Answered") return { run: replaying(JSON.parse(begun.reply) as TurnReply), isReplayed: true }
       return yield* toRun(request, begun.hold.turn, begun.hold)
     }),
     complete: (failed) =>
@@ -282,7 +269,9 @@ const make = Effect.fnUntraced(function*(options: Options) {
   })
 })
 
-const turnToRun = (run: Turn): Begun => ({ _tag: "Turn", run })
+/** A turn that happened before: the listener gets all of the reply at once. */
+const replaying = (reply: TurnReply): Turn => (listener) =>
+  Effect.as(listener === undefined ? Effect.void : listener.onDelta(reply.text), reply)
 
 const nothingSaid: { readonly messages: ReadonlyArray<Message>; readonly next: number } = { messages: [], next: 0 }
 
@@ -306,14 +295,11 @@ const failedTurn = ({ after, askedAt, request, turn }: Work): FailedTurn => ({
   asked_at: askedAt
 })
 
-/** Runs turns with the program's language model, and keeps them in its sessions. */
+/** Runs turns with the program's language models, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<
-  Turns,
-  never,
-  Sessions | Requests | FailedTurns | LanguageModel.LanguageModel | policies.Guards | Spending
-> => Layer.effect(Turns, make(options))
+): Layer.Layer<Turns, never, Sessions | Requests | FailedTurns | SessionMetrics | Services | Replies> =>
+  Layer.effect(Turns, make(options))
 
 const promptOf = (agent: Agents.Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
   { role: "system", content: agent.system },
@@ -329,31 +315,15 @@ const within = (characters: number, history: ReadonlyArray<Message>): ReadonlyAr
   return start === -1 ? [] : history.slice(start)
 }
 
-const servedBy = (answer: Answer, options: Options): Served => ({
-  route: options.model,
-  degraded: false,
-  attempts: answer.attempts
+const toReply = (agent: Agents.Agent, sessionId: string, answer: ModelAnswer): TurnReply => ({
+  sessionId,
+  agent: agent.name,
+  text: answer.text,
+  model: answer.model,
+  usage: {
+    promptTokens: answer.promptTokens,
+    completionTokens: answer.completionTokens,
+    costUsd: answer.costUsd
+  },
+  served: answer.served
 })
-
-const toReply = (
-  agent: Agents.Agent,
-  sessionId: string,
-  answer: Answer,
-  served: Served,
-  configuredModel: string
-): TurnReply => {
-  const model = answer.model ?? configuredModel
-  const { completionTokens, promptTokens } = answer
-  return {
-    sessionId,
-    agent: agent.name,
-    text: answer.text,
-    model,
-    usage: {
-      promptTokens,
-      completionTokens,
-      costUsd: costUsd(model, { prompt: promptTokens, completion: completionTokens })
-    },
-    served
-  }
-}

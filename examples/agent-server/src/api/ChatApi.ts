@@ -17,7 +17,7 @@ const Message = Schema.String.check(
 )
 
 /** The id that the server gave a session. */
-const SessionId = Schema.String.check(
+export const SessionId = Schema.String.check(
   Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/, { message: "must be a session id that this server gave out" })
 )
 
@@ -68,7 +68,8 @@ export const ChatReply = Schema.Struct({
 }).annotate({ identifier: "ChatReply" })
 export type ChatReply = typeof ChatReply.Type
 
-const turnProblems = [
+/** What can end a turn, spoken or written. */
+export const turnProblems = [
   Problems.SessionNotFound,
   Problems.WrongAgent,
   Problems.SessionBusy,
@@ -89,7 +90,8 @@ const turnProblems = [
 export const TurnProblem = Schema.Union(turnProblems)
 export type TurnProblem = typeof TurnProblem.Type
 
-const event = <const Name extends string, Data extends Schema.Constraint>(name: Name, data: Data) =>
+/** An event of a stream. Its data is JSON. */
+export const event = <const Name extends string, Data extends Schema.Constraint>(name: Name, data: Data) =>
   Schema.Struct({ event: Schema.tag(name), data: Schema.fromJsonString(data) })
 
 /** The agent has begun with a part of its work. */

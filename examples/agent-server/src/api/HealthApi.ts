@@ -17,7 +17,7 @@ const Up = Schema.Struct({ status: Schema.Literals(["healthy", "degraded"]), ...
   .annotate({ identifier: "Up" })
 
 /** Not up. */
-export const Down = Schema.Struct({ status: Schema.Literal("unhealthy"), ...members })
+const Down = Schema.Struct({ status: Schema.Literal("unhealthy"), ...members })
   .annotate({ identifier: "Down" })
   .pipe(HttpApiSchema.status(503))
 

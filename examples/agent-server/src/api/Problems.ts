@@ -27,12 +27,6 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   { ...members("invalid_request"), errors: Schema.Array(InvalidField) }
 ) {}
 
-export class MalformedRequest extends HttpApiError.Problem<MalformedRequest>()(
-  "MalformedRequest",
-  kind("malformed_request"),
-  members("malformed_request")
-) {}
-
 export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
   "AgentNotFound",
   kind("agent_not_found"),
@@ -45,16 +39,16 @@ export class SessionNotFound extends HttpApiError.Problem<SessionNotFound>()(
   members("session_not_found")
 ) {}
 
+export class FallbackRouteNotFound extends HttpApiError.Problem<FallbackRouteNotFound>()(
+  "FallbackRouteNotFound",
+  kind("fallback_route_not_found"),
+  members("fallback_route_not_found")
+) {}
+
 export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),
   members("not_simulated")
-) {}
-
-export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()(
-  "RequestTimeout",
-  kind("request_timeout"),
-  members("request_timeout")
 ) {}
 
 export class WrongAgent extends HttpApiError.Problem<WrongAgent>()(
@@ -105,16 +99,28 @@ export class ContentRefused extends HttpApiError.Problem<ContentRefused>()(
   members("content_refused")
 ) {}
 
+export class InvalidAudio extends HttpApiError.Problem<InvalidAudio>()(
+  "InvalidAudio",
+  kind("invalid_audio"),
+  members("invalid_audio")
+) {}
+
+export class NoSpeech extends HttpApiError.Problem<NoSpeech>()(
+  "NoSpeech",
+  kind("no_speech"),
+  members("no_speech")
+) {}
+
+export class TurnInterrupted extends HttpApiError.Problem<TurnInterrupted>()(
+  "TurnInterrupted",
+  kind("turn_interrupted"),
+  members("turn_interrupted")
+) {}
+
 export class ContextTooLong extends HttpApiError.Problem<ContextTooLong>()(
   "ContextTooLong",
   kind("context_too_long"),
   members("context_too_long")
-) {}
-
-export class HeadersTooLarge extends HttpApiError.Problem<HeadersTooLarge>()(
-  "HeadersTooLarge",
-  kind("headers_too_large"),
-  members("headers_too_large")
 ) {}
 
 export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimited>()(

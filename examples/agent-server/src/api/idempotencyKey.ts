@@ -10,9 +10,6 @@ import { says } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
 import * as Problems from "./Problems.ts"
 
-/** The header of a reply that was given before. */
-export const replayedHeader = "idempotency-replayed"
-
 /** Visible characters of ASCII, spaces inside, at most 255. */
 const sane = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/
 

@@ -78,7 +78,8 @@ const ofDeadTurn = ({ cause, letterId, sessionId }: DeadTurn<TurnError>): Effect
     return ofProvider(error, info, kept)
   })
 
-const logFailure = (info: Failure.Info) =>
+/** Tells the log what the client is not told. */
+export const logFailure = (info: Failure.Info) =>
   Effect.annotateLogs(Effect.logWarning("The turn failed"), {
     kind: info.kind,
     code: info.code,
@@ -122,7 +123,7 @@ const ofProvider = (error: TurnError, info: Failure.Info, kept: Kept): TurnProbl
 }
 
 /** Whole seconds, at least one; what a provider does not say is taken for five. */
-const retryAfterSeconds = (info: Failure.Info): number =>
+export const retryAfterSeconds = (info: Failure.Info): number =>
   info.retryAfter === undefined ? 5 : Math.max(1, Math.ceil(Duration.toSeconds(info.retryAfter)))
 
 /** There is no session of the id that the client gave. */

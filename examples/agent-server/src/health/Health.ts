@@ -18,7 +18,7 @@ const eventLoop = HealthProbes.heartbeat("event-loop", { within: "15 seconds" })
 /** Watches over these. */
 export const layer = <R>(
   dependencies: ReadonlyArray<Dependency<R>>,
-  options: { readonly interval: Duration.Duration }
+  options: { readonly interval: Duration.Input }
 ): Layer.Layer<HealthProbes.HealthProbes, never, R> =>
   Layer.effectDiscard(Effect.forkScoped(Effect.repeat(eventLoop.beat, Schedule.spaced("1 second")))).pipe(
     Layer.provideMerge(
@@ -26,9 +26,10 @@ export const layer = <R>(
     )
   )
 
-const check = <R>({ critical, name, probe }: Dependency<R>) =>
+const check = <R>({ critical, name, probe, url }: Dependency<R>) =>
   HealthProbes.check<R>({
     name,
+    url,
     probe,
     critical,
     failover: ({ to }) => Effect.flatMap(Availability, (availability) => availability.tell(name, to !== "Failed"))

@@ -1,28 +1,20 @@
-/** What a dead letter is told of the tries that were made before it. */
-import * as Failure from "effect-resilience/Failure"
+/** What a dead letter is told of the routes that were asked before it. */
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Cause from "effect/Cause"
-import * as Data from "effect/Data"
 import * as Option from "effect/Option"
 import type { Failed } from "./FailedTurns.ts"
 
-/** The tries of a turn that failed for good, oldest first: one for each route that was asked. */
-export const attemptsIn = (cause: Cause.Cause<unknown>): Pick<Failed, "attempts"> =>
-  attemptsOf(Option.getOrUndefined(Cause.findErrorOption(cause)))
+/** A turn that was answered with an apology, because of this. */
+export const ofError = (error: unknown): Failed => ({ error, ...attemptsOf(error) })
 
+/** A turn that was not answered at all. */
+export const ofCause = (cause: Cause.Cause<unknown>): Failed => ({
+  cause,
+  ...attemptsOf(Option.getOrUndefined(Cause.findErrorOption(cause)))
+})
+
+/** One for each route, oldest first. */
 const attemptsOf = (error: unknown): Pick<Failed, "attempts"> =>
-  error instanceof FallbackChain.FallbackExhausted
+  FallbackChain.isFallbackExhausted(error)
     ? { attempts: error.attempts.map(({ duration, error }) => ({ error, duration })) }
     : {}
-
-/** No model answered, and the client got an apology. */
-class Apologised extends Data.TaggedError("Apologised")<{ readonly cause?: unknown }> {
-  override readonly message = "No model answered, the client got an apology";
-
-  [Failure.symbol](): Failure.Info {
-    return { kind: "Overloaded", scope: "dependency", code: "Apologised", message: this.message }
-  }
-}
-
-/** Why a turn that was answered with an apology is a dead letter. */
-export const apologised = (cause?: unknown): Failed => ({ error: new Apologised({ cause }), ...attemptsOf(cause) })

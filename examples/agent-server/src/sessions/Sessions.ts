@@ -64,6 +64,8 @@ export interface Turn {
   readonly said: string
   readonly replied: string
   readonly served: Served
+  /** When it was over, where that is not now. ISO 8601, UTC. */
+  readonly at?: string
 }
 
 /** There is no session of this id. */
@@ -175,7 +177,7 @@ const make = Effect.gen(function*() {
 
     append: (turn) =>
       failing(sql.withTransaction(Effect.gen(function*() {
-        const at = yield* now
+        const at = turn.at ?? (yield* now)
         if (turn.first) {
           yield* sql`INSERT INTO agent_sessions ${
             sql.insert({ id: turn.sessionId, agent: turn.agent, created_at: at, updated_at: at })

@@ -5,13 +5,13 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
-import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
-import * as SqlError from "effect/sql/SqlError"
+import type * as SqlError from "effect/sql/SqlError"
 import { type Dependency, shown } from "../health/Dependency.ts"
 import { because, type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import { makeDirectories, whyNot } from "../startup/directories.ts"
 
 /** Where the data is. */
 export interface Options {
@@ -59,8 +59,20 @@ const sqlite = (
   directory: string
 ): Layer.Layer<SqlClient.SqlClient, CannotStart, FileSystem.FileSystem | Path.Path> =>
   Layer.unwrap(Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
+    yield* prepareDirectory(directory)
     const filename = (yield* Path.Path).join(directory, "agent.sqlite")
+    return orCannotStart(
+      SqliteClient.layer({ filename }),
+      (error) => `DATA_DIR: cannot use ${JSON.stringify(filename)}: ${error.message}`
+    )
+  }))
+
+/** Makes a directory that can be written into, with all that is missing above it. */
+export const prepareDirectory = (
+  directory: string
+): Effect.Effect<void, CannotStart, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
     yield* Effect.mapError(
       makeDirectories(directory),
       (error) => because(`DATA_DIR: cannot make the directory ${JSON.stringify(directory)} (${whyNot(error)})`)
@@ -70,22 +82,4 @@ const sqlite = (
       fs.access(directory, { writable: true }),
       (error) => because(`DATA_DIR: cannot write into ${JSON.stringify(directory)} (${whyNot(error)})`)
     )
-    return orCannotStart(
-      SqliteClient.layer({ filename }),
-      (error) => `DATA_DIR: cannot use ${JSON.stringify(filename)}: ${error.message}`
-    )
-  }))
-
-/** From the top down, each by itself: Node's own way to make several never ends where the file system refuses one. */
-const makeDirectories = (
-  directory: string
-): Effect.Effect<void, PlatformError, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    if (yield* fs.exists(directory)) return
-    yield* makeDirectories((yield* Path.Path).dirname(directory))
-    yield* fs.makeDirectory(directory)
   })
-
-/** The operating system's words say more than the kind of the error. */
-const whyNot = ({ reason }: PlatformError): string => reason.cause instanceof Error ? reason.cause.message : reason._tag

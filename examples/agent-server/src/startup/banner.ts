@@ -2,6 +2,7 @@
 import * as Redacted from "effect/Redacted"
 import type { Provider } from "../config.ts"
 import { shown } from "../health/Dependency.ts"
+import { real } from "../providers/languageModel.ts"
 
 /** What the banner tells. */
 export interface Facts {
@@ -21,9 +22,7 @@ export const banner = ({ dataDir, databaseUrl, madeAdminKey, origin, provider }:
     "",
     `agent-server is up at ${origin}`,
     "",
-    provider._tag === "Simulated"
-      ? "  model      simulated; set OPENAI_BASE_URL or OPENAI_API_KEY for a real one"
-      : `  model      ${provider.model} at ${shown(provider.baseUrl)}`,
+    ...modelLines(provider).map((line, index) => `  ${index === 0 ? "models " : "       "}    ${line}`),
     `  sessions   ${databaseUrl === undefined ? dataDir : shown(Redacted.value(databaseUrl))}`,
     `  docs       ${origin}/docs`,
     `  health     ${origin}/health/ready`,
@@ -41,4 +40,12 @@ export const banner = ({ dataDir, databaseUrl, madeAdminKey, origin, provider }:
   }
   if (madeAdminKey !== undefined) lines.push("", `  The admin key of this run is ${madeAdminKey} (ADMIN_KEY sets one)`)
   return [...lines, ""].join("\n")
+}
+
+/** The models, the first choice first. */
+const modelLines = (provider: Provider): ReadonlyArray<string> => {
+  if (provider._tag === "Simulated") {
+    return ["simulated; OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY has real ones asked"]
+  }
+  return real(provider).map(({ at, route }) => at === undefined ? route : `${route} at ${shown(at)}`)
 }

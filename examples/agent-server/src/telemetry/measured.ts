@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { costUsd } from "../agents/prices.ts"
 import { FailedTurns, queueName } from "../letters/FailedTurns.ts"
-import { ofProvider, type ProviderLimits } from "../limits/limits.ts"
+import { type AllLimits, ofProvider, type ProviderLimits } from "../limits/limits.ts"
 import type { Dependency } from "../policies.ts"
 
 /** What is there whatever happens. */
@@ -43,7 +43,7 @@ export const letters = Layer.unwrap(
 )
 
 /** Shows what is left of the money that a provider may cost a day. */
-export const budget = (
+const budget = (
   dependency: Dependency,
   limits: ProviderLimits
 ): Layer.Layer<never, never, RateLimiter.RateLimiter> =>
@@ -59,3 +59,11 @@ export const budget = (
     yield* look
     yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced("5 seconds")))
   }))
+
+/** {@link budget} of each provider. */
+export const budgets = (limits: AllLimits): Layer.Layer<never, never, RateLimiter.RateLimiter> =>
+  Layer.mergeAll(
+    budget("llm-primary", limits["llm-primary"]),
+    budget("llm-secondary", limits["llm-secondary"]),
+    budget("llm-anthropic", limits["llm-anthropic"])
+  )

@@ -23,10 +23,13 @@ export interface Upstream {
   readonly onProbe: (answer: (response: ServerResponse) => void) => void
 }
 
-const textOf = async (request: IncomingMessage): Promise<string> => {
-  let text = ""
-  for await (const chunk of request) text += String(chunk)
-  return text
+/** What was sent: JSON as what it says, and else its bytes. */
+const bodyOf = async (request: IncomingMessage): Promise<unknown> => {
+  const chunks: Array<Buffer> = []
+  for await (const chunk of request) chunks.push(chunk)
+  const bytes = Buffer.concat(chunks)
+  if (bytes.length === 0) return undefined
+  return request.headers["content-type"]?.startsWith("application/json") === true ? JSON.parse(String(bytes)) : bytes
 }
 
 /** Answers each call by `answer`, until the scope closes. */
@@ -44,13 +47,13 @@ export const upstream = (
             probes.answer(response)
             return
           }
-          void textOf(request).then((text) => {
+          void bodyOf(request).then((body) => {
             let aborted = false
             response.on("close", () => aborted = !response.writableFinished)
             const call: Call = {
               url: request.url ?? "",
               headers: request.headers,
-              body: text === "" ? undefined : JSON.parse(text),
+              body,
               aborted: () => aborted
             }
             calls.push(call)

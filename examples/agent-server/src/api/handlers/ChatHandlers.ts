@@ -6,15 +6,18 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Agents from "../../agents/Agents.ts"
 import { type Turn, type TurnReply, Turns } from "../../agents/Turns.ts"
+import { agentNotFound } from "../agentNotFound.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
-import { named, replayedHeader } from "../idempotencyKey.ts"
+import { acceptsEvents, passOnAtOnce } from "../eventStream.ts"
+import { named } from "../idempotencyKey.ts"
 import * as Problems from "../Problems.ts"
+import { sayLetter } from "../sayLetter.ts"
+import { sayWhoServed } from "../sayWhoServed.ts"
 import { type TurnFailure, turnProblem } from "../turnProblem.ts"
 
 /** The handlers, for messages of at most so many characters. */
@@ -32,7 +35,7 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
           if (agent === undefined) return yield* agentNotFound(params.agent)
           const { message } = payload
           if (isLongerThan(message, options.maxMessageChars)) return yield* messageTooLong(options.maxMessageChars)
-          const begun = yield* failingWithProblem(
+          const { isReplayed, run } = yield* failingWithProblem(
             turns.begin({
               agent,
               message,
@@ -42,23 +45,13 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
             })
           )
           const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
-          if (begun._tag === "Answered") yield* withHeader(replayedHeader, "true")
-          const turn: Turn = begun._tag === "Turn" ? begun.run : replaying(begun.reply)
-          if (!wantsStream) return yield* told(yield* failingWithProblem(turn()))
-          yield* HttpEffect.appendPreResponseHandler((_, response) =>
-            Effect.succeed(HttpServerResponse.setHeaders(response, eventStreamHeaders))
-          )
-          return server.endAtDeadline(events(turn), shutDown)
+          if (isReplayed) yield* sayReplayed
+          if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
+          yield* passOnAtOnce
+          return server.endAtDeadline(events(run), shutDown)
         })
       )
     })
-  )
-
-const agentNotFound = (name: string) =>
-  new Problems.AgentNotFound(
-    says(
-      `There is no agent "${name.slice(0, 100)}". There are: ${Agents.agents.map((agent) => agent.name).join(", ")}.`
-    )
   )
 
 const messageTooLong = (limit: number) =>
@@ -72,41 +65,23 @@ const isLongerThan = (text: string, limit: number): boolean => {
   return false
 }
 
-/** `Accept: text/event-stream` asks for events; with `q=0` it refuses them. */
-const acceptsEvents = (accept: string | undefined): boolean =>
-  accept !== undefined &&
-  accept.toLowerCase().split(",").some((range) =>
-    /^\s*text\/event-stream\s*(;|$)/.test(range) && !/;\s*q=0(\.0+)?\s*(;|$)/.test(range)
-  )
-
-/** Each event must be seen when it happens: nothing between us and the client may keep or gather them. */
-const eventStreamHeaders = { "cache-control": "no-store", "x-accel-buffering": "no" }
-
 const failingWithProblem = <A>(self: Effect.Effect<A, TurnFailure>) =>
   Effect.catch(
     self,
-    (error) => Effect.flatMap(turnProblem(error), (problem) => Effect.andThen(withLetter(problem), failWith(problem)))
+    (error) => Effect.flatMap(turnProblem(error), (problem) => Effect.andThen(sayLetter(problem), failWith(problem)))
   )
 
 /** The reply's body, its letter in the header too. */
-const told = (reply: TurnReply) => {
+const told = Effect.fnUntraced(function*(reply: TurnReply) {
   const body = toChatReply(reply)
-  return Effect.as(withLetter(body), body)
-}
+  yield* sayWhoServed(reply.served)
+  yield* sayLetter(body)
+  return body
+})
 
-const withLetter = (body: object) =>
-  Predicate.hasProperty(body, "letter_id") && typeof body.letter_id === "string"
-    ? withHeader("x-dead-letter", body.letter_id)
-    : Effect.void
-
-const withHeader = (name: string, value: string) =>
-  HttpEffect.appendPreResponseHandler((_, response) =>
-    Effect.succeed(HttpServerResponse.setHeader(response, name, value))
-  )
-
-/** A turn that happened before: the listener gets all of the reply at once. */
-const replaying = (reply: TurnReply): Turn => (listener) =>
-  Effect.as(listener === undefined ? Effect.void : listener.onDelta(reply.text), reply)
+const sayReplayed = HttpEffect.appendPreResponseHandler((_, response) =>
+  Effect.succeed(HttpServerResponse.setHeader(response, "idempotency-replayed", "true"))
+)
 
 /** The last word of a reply that was not done when the server had to go. */
 const shutDown = (): ChatEvent => ({
