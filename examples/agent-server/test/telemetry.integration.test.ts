@@ -105,7 +105,8 @@ describe("traces", () => {
         OTEL_TRACES_SAMPLER: "always_off"
       })
       expect((yield* request(server, "/v1/agents")).status).toBe(200)
-      expect((yield* chat(server, { message: "Hello?" })).status).toBeGreaterThanOrEqual(500)
+      // Nobody but the apology answers.
+      expect((yield* chat(server, { message: "Hello?" })).headers.get("x-degraded")).toBe("true")
       yield* eventually(Effect.sync(() => {
         expect(collector.spans.map(({ name }) => name)).toContain("chat gpt-4o")
         expect(collector.spans.map(({ name }) => name)).toContain("POST /v1/agents/:agent/chat")

@@ -166,15 +166,22 @@ export const layer = (
 ): Layer.Layer<LanguageModel.LanguageModel, never, LanguageModel.LanguageModel> =>
   Layer.effect(
     LanguageModel.LanguageModel,
-    Effect.gen(function*() {
-      const { model, provider } = options
-      for (const type of ["input", "output"]) yield* tokensUsed.add(0, { provider, model, type })
-      yield* requests.add(0, { provider, model, outcome: "success" })
-      yield* cost.add(0, { provider, model })
-      yield* unpriced.add(0, { provider, model })
-      return measure(yield* LanguageModel.LanguageModel, options)
-    })
+    Effect.andThen(declare(options), Effect.map(LanguageModel.LanguageModel, measure(options)))
   )
+
+/**
+ * Has the series of a provider and its model exist at 0 from now on, where its {@link layer} is built later.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const declare = ({ model, provider }: Pick<Options, "provider" | "model">): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    for (const type of ["input", "output"]) yield* tokensUsed.add(0, { provider, model, type })
+    yield* requests.add(0, { provider, model, outcome: "success" })
+    yield* cost.add(0, { provider, model })
+    yield* unpriced.add(0, { provider, model })
+  })
 
 class Meter {
   private readonly options: Options

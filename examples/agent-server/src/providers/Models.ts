@@ -34,8 +34,11 @@ const factsOf = (model: string): { readonly quality?: number; readonly contextWi
   return known[undated(model)] ?? {}
 }
 
-const measured = (dependency: policies.Dependency, model: string) =>
-  Measured.languageModel({ provider: dependency === "llm-anthropic" ? "anthropic" : "openai", model })
+/** What the metrics of a model are labelled with. */
+const labelsOf = (dependency: policies.Dependency, model: string) => ({
+  provider: dependency === "llm-anthropic" ? "anthropic" : "openai",
+  model
+})
 
 const routeOf = ({ dependency, layer, model, route }: Target) => {
   const price = priceOf(model)
@@ -44,7 +47,7 @@ const routeOf = ({ dependency, layer, model, route }: Target) => {
     Layer.effect(
       ModelRoute,
       Effect.map(LanguageModel.LanguageModel, (languageModel) => ({ languageModel, model, dependency }))
-    ).pipe(Layer.provide(Layer.provide(measured(dependency, model), layer))),
+    ).pipe(Layer.provide(Layer.provide(Measured.languageModel(labelsOf(dependency, model)), layer))),
     {
       ...factsOf(model),
       ...(price === undefined ? {} : { cost: { input: price.prompt, output: price.completion } })
@@ -56,6 +59,8 @@ const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>, usdPerDay: 
   // The environment may name one model twice; it is asked once.
   const targets = Arr.dedupeWith(all, (one, other) => one.route === other.route)
   if (!Arr.isReadonlyArrayNonEmpty(targets)) return yield* new CannotStart({ lines: ["there is no language model"] })
+  // A route is built when it is asked first.
+  for (const { dependency, model } of targets) yield* Measured.declareModel(labelsOf(dependency, model))
   const chain = yield* FallbackChain.make("llm", Arr.map(targets, routeOf), policies.chainOptions(usdPerDay))
   return Models.of({ chain, preferred: targets[0].model })
 })

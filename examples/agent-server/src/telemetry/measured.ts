@@ -27,6 +27,9 @@ export const layer = (settings: { readonly databaseUrl?: unknown }): Layer.Layer
 /** `/metrics`, for Prometheus. */
 export const route = Metrics.layerHttp()
 
+/** A model that nobody has asked yet is shown all the same. */
+export const declareModel = LanguageModelMetrics.declare
+
 /** Counts what a model is asked, and what that costs by the list of prices. */
 export const languageModel = (options: {
   readonly provider: string
