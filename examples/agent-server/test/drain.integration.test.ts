@@ -135,7 +135,7 @@ describe("told to stop", () => {
       expect((yield* request(server, "/livez")).status).toBe(200)
       const { code, stdout } = yield* Fiber.join(yield* stopping(server))
       expect(code).toBe(0)
-      expect(stdout).toContain("The server has closed {\\\"inFlight\\\":0")
+      expect(stdout).toMatch(/"msg":"The server has closed".*"inFlight":0/)
       yield* Effect.promise(() => Promise.all(silent.map(({ closed }) => closed)))
     }).pipe(Effect.scoped))
 

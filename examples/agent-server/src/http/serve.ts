@@ -2,6 +2,7 @@
 import * as Bulkhead from "effect-resilience/Bulkhead"
 import * as Admission from "effect-resilience/http/Admission"
 import * as ClientAddress from "effect-resilience/http/ClientAddress"
+import * as HttpMetrics from "effect-resilience/http/HttpMetrics"
 import * as Problem from "effect-resilience/http/Problem"
 import * as ProblemReplies from "effect-resilience/http/ProblemReplies"
 import * as RequestId from "effect-resilience/http/RequestId"
@@ -14,6 +15,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import { kind } from "../api/problemKinds.ts"
+import * as Traces from "../telemetry/traces.ts"
 import * as Cors from "./Cors.ts"
 import * as RequestLog from "./RequestLog.ts"
 import { isProbe, type Routes } from "./Routes.ts"
@@ -54,13 +56,14 @@ export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =
     return HttpServer.serve(
       door.admit(Effect.provideService(problems(options.table)(app), HttpIncomingMessage.MaxBodySize, maxBodySize)),
       flow(
-        Cors.middleware(options.corsOrigins),
-        RequestLog.middleware(options.table),
-        RequestId.middleware,
-        ClientAddress.middleware(options),
+        HttpMetrics.timed("cors", Cors.middleware(options.corsOrigins)),
+        HttpMetrics.timed("request_log", RequestLog.middleware(options.table)),
+        HttpMetrics.timed("request_id", RequestId.middleware),
+        HttpMetrics.timed("client_address", ClientAddress.middleware(options)),
+        HttpMetrics.middleware({ route: ({ url }) => options.table.find(url)?.path }),
         Effect.provideService(Problem.Described, describe)
       )
-    )
+    ).pipe(Layer.provide(Traces.ofRequests(options.table)))
   }))
 
 const isProbeRequest = (table: Routes) => (request: HttpServerRequest.HttpServerRequest): boolean => {
