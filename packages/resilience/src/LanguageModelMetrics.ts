@@ -48,7 +48,6 @@
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -56,13 +55,9 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
-import {
-  Account,
-  type Outcome,
-  type Summary,
-  type Tokens as AccountTokens
-} from "./internal/languageModelMetrics/account.ts"
+import { Account, type Summary, type Tokens as AccountTokens } from "./internal/languageModelMetrics/account.ts"
 import { monotonicMillis } from "./internal/monotonic.ts"
+import { outcomeOf } from "./internal/outcome.ts"
 import { promptText } from "./internal/promptText.ts"
 import * as Metrics from "./Metrics.ts"
 
@@ -303,10 +298,6 @@ export const speech =
         return undefined
       })
     )
-
-/** Interruption is no failure, and no success either. */
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome =>
-  exit._tag === "Success" ? "success" : Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failure"
 
 /**
  * Shows what is left of a budget in `llm_budget_remaining_usd`. May be negative; what is no number is refused and counted.
