@@ -283,7 +283,21 @@ const annotate = (span: Tracer.AnySpan | undefined, { finishReason, model, token
 const quarter = (text: string): number => Math.ceil(text.length / 4)
 
 /**
- * Counts a call of transcription (`"stt"`) or of speech synthesis (`"tts"`), by how it ended.
+ * Counts a call of transcription (`"stt"`) or of speech synthesis (`"tts"`), by how it ended, in `stt_requests_total` or
+ * `tts_requests_total`. Innermost, as {@link layer} is: each attempt is counted.
+ *
+ * **Example** (A service that is not there)
+ *
+ * ```ts
+ * import { Effect, Metric } from "effect"
+ * import { LanguageModelMetrics, Metrics } from "effect-resilience"
+ *
+ * const transcribe = LanguageModelMetrics.speech("stt", { provider: "openai", model: "whisper-1" })(Effect.fail("no route"))
+ * const program = Effect.andThen(Effect.ignore(transcribe), Metrics.format())
+ *
+ * const text = await Effect.runPromise(Effect.provideService(program, Metric.MetricRegistry, new Map()))
+ * text.includes(`stt_requests_total{model="whisper-1",outcome="failure",provider="openai"} 1`) // => true
+ * ```
  *
  * @category combinators
  * @since 0.1.0
@@ -298,6 +312,17 @@ export const speech =
         return undefined
       })
     )
+
+/**
+ * Has the series of a service of {@link speech} exist at 0 from now on.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const declareSpeech = (
+  kind: "stt" | "tts",
+  { model, provider }: { readonly provider: string; readonly model: string }
+): Effect.Effect<void> => spoken[kind].add(0, { provider, model, outcome: "success" })
 
 /**
  * Shows what is left of a budget in `llm_budget_remaining_usd`. May be negative; what is no number is refused and counted.

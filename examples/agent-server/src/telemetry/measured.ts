@@ -40,6 +40,12 @@ export const languageModel = (options: {
     price: (model, { input, output }) => costUsd(model, { prompt: input, completion: output }) ?? undefined
   })
 
+/** A speech service that nobody has asked yet is shown all the same. */
+export const declareSpeech = LanguageModelMetrics.declareSpeech
+
+/** Counts what a speech service is asked. */
+export const speech = LanguageModelMetrics.speech
+
 /** Shows how full the queue of dead letters is. */
 export const letters = Layer.unwrap(
   Effect.map(FailedTurns, (queue) => StoreMetrics.layerDeadLetters(queueName, queue))

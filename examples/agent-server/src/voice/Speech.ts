@@ -18,6 +18,7 @@ import * as TextToSpeech from "../providers/TextToSpeech.ts"
 import type { Served } from "../sessions/Sessions.ts"
 import * as Simulator from "../sim/Simulator.ts"
 import { type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import * as Measured from "../telemetry/measured.ts"
 import * as policies from "./policies.ts"
 import type * as Settings from "./settings.ts"
 
@@ -74,24 +75,39 @@ const targets = (
   return [at(primary), at(backup)]
 }
 
+/** Goes around each call to a service: what it counts is inside of the policies, which may call more than once. */
+const guard = (kind: "stt" | "tts", { dependency, service }: Target) => {
+  const counted = Measured.speech(kind, labelsOf(dependency, service))
+  return <A, E, R>(self: Effect.Effect<A, E, R>) => policies.atService(dependency)(counted(self))
+}
+
+/** What is at an address is not known; what it is to us, is. */
+const labelsOf = (provider: policies.SpeechDependency, { model }: Settings.Service) => ({ provider, model })
+
 const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: BaseUrlOf) {
   const guards = yield* Effect.context<policies.SpeechGuards>()
+  const pairs = { stt: targets(settings.stt, "stt", simulated), tts: targets(settings.tts, "tts", simulated) }
+  for (const kind of ["stt", "tts"] as const) {
+    for (const { dependency, service } of pairs[kind]) {
+      yield* Measured.declareSpeech(kind, labelsOf(dependency, service))
+    }
+  }
   const stt = yield* FallbackChain.make(
     "stt",
     Arr.map(
-      targets(settings.stt, "stt", simulated),
-      ({ dependency, service }) =>
-        FallbackChain.route(dependency, SpeechToText.layer(service), { guard: policies.atService(dependency) })
+      pairs.stt,
+      (target) =>
+        FallbackChain.route(target.dependency, SpeechToText.layer(target.service), { guard: guard("stt", target) })
     ),
     policies.chainOptions
   )
   const tts = yield* FallbackChain.make(
     "tts",
     Arr.map(
-      targets(settings.tts, "tts", simulated),
-      ({ dependency, service }) =>
-        FallbackChain.route(dependency, TextToSpeech.layer({ ...service, voice: settings.voice }), {
-          guard: policies.atService(dependency)
+      pairs.tts,
+      (target) =>
+        FallbackChain.route(target.dependency, TextToSpeech.layer({ ...target.service, voice: settings.voice }), {
+          guard: guard("tts", target)
         })
     ),
     policies.chainOptions
