@@ -303,11 +303,10 @@ const quarter = (text: string): number => Math.ceil(text.length / 4)
  * @since 0.1.0
  */
 export const speech =
-  (kind: "stt" | "tts", options: { readonly provider: string; readonly model: string }) =>
+  (kind: "stt" | "tts", { model, provider }: Pick<Options, "provider" | "model">) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.withFiber((fiber) =>
       Effect.onExitPrimitive(self, (exit) => {
-        const { model, provider } = options
         spoken[kind].addUnsafe(fiber, 1, { provider, model, outcome: outcomeOf(exit) })
         return undefined
       })
@@ -321,7 +320,7 @@ export const speech =
  */
 export const declareSpeech = (
   kind: "stt" | "tts",
-  { model, provider }: { readonly provider: string; readonly model: string }
+  { model, provider }: Pick<Options, "provider" | "model">
 ): Effect.Effect<void> => spoken[kind].add(0, { provider, model, outcome: "success" })
 
 /**

@@ -66,6 +66,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { hashed, parse as parseText } from "../internal/http/apiKeyText.ts"
 import { authenticationFailed } from "../internal/http/authenticationFailed.ts"
 import { challenged } from "../internal/http/challenged.ts"
+import { layerFromConfig } from "../internal/layerFromConfig.ts"
 import type * as Signal from "../Signal.ts"
 import * as Problem from "./Problem.ts"
 
@@ -255,7 +256,7 @@ export const layerKeys = (keys: ReadonlyArray<Key>): Layer.Layer<ApiKeys> => Lay
  */
 export const layerKeysConfig = (
   keys: Config.Wrap<ReadonlyArray<Key>>
-): Layer.Layer<ApiKeys, Config.ConfigError> => Layer.unwrap(Effect.map(Config.unwrap(keys), layerKeys))
+): Layer.Layer<ApiKeys, Config.ConfigError> => layerFromConfig(keys, layerKeys)
 
 // -----------------------------------------------------------------------------
 // Requests
