@@ -132,9 +132,13 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  const budgets = Measured.budgets(settings.providerLimits)
+  const gauges = Layer.mergeAll(
+    Measured.budgets(settings.providerLimits),
+    Measured.letters,
+    Measured.connections(settings)
+  )
 
-  return Layer.mergeAll(greeting, AutoRedrive.layer(settings.autoRedrive), budgets, Measured.letters).pipe(
+  return Layer.mergeAll(greeting, AutoRedrive.layer(settings.autoRedrive), gauges).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
     Layer.provide(NodeProfiler.layer),
