@@ -13,7 +13,15 @@ import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { chat, json, request, unlimited } from "./support/client.ts"
 import { samplesOf } from "./support/metrics.ts"
-import { adminKey, type RunningServer, runToEnd, start, startFresh, temporaryFolder } from "./support/server.ts"
+import {
+  adminKey,
+  type RunningServer,
+  runToEnd,
+  start,
+  startFresh,
+  temporaryFolder,
+  unlimitedKey
+} from "./support/server.ts"
 
 const stateOf = (server: RunningServer, check: string) =>
   Effect.map(request(server, "/health/ready"), (reply): string => json(reply).checks[check])
@@ -107,7 +115,7 @@ RealServer.describe("redis-server", "with REDIS_URL", () => {
   it.live("limits and circuits are those of all instances together", () =>
     Effect.gen(function*() {
       const { url } = yield* RedisServer.make()
-      const environment = { REDIS_URL: url, API_KEYS: "someone:a-shared-key:free" }
+      const environment = { REDIS_URL: url, API_KEYS: `someone:a-shared-key:free,load:${unlimitedKey}:unlimited` }
       const servers = [yield* startFresh(environment), yield* startFresh(environment)] as const
       const ask = (server: RunningServer) =>
         Effect.map(
