@@ -24,7 +24,7 @@ const floors = {
   ],
   composition: ["FallbackChain", "Policy"],
   listener: ["Metrics", "Tracing", "OtlpExporter", "Logging", "SessionMetrics"],
-  http: ["http"]
+  http: ["http", "HttpClientPolicy"]
 }
 
 const mayImport = {

@@ -16,21 +16,44 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fileURLToPath } from "node:url"
-import { providerDefaults, type ProviderLimits, tiers } from "./limits/limits.ts"
+import * as Origins from "./http/origins.ts"
+import { type LetterKey, parse as parseLetterKeys } from "./letters/encryption.ts"
+import { type AllLimits, limitsOf, tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
+import * as ShutdownTimes from "./startup/shutdownTimes.ts"
+import * as Speech from "./voice/settings.ts"
 
-/** Where the language model is: at a real endpoint, or simulated by this process. */
-export type Provider =
-  | { readonly _tag: "Simulated"; readonly model: string; readonly seed: number }
-  | {
-    readonly _tag: "OpenAiCompatible"
+/** Language models that this process simulates. */
+export interface Simulated {
+  readonly _tag: "Simulated"
+  /** The first choice. */
+  readonly model: string
+  readonly seed: number
+}
+
+/** Language models at real endpoints; at least one of them is there. */
+export interface Real {
+  readonly _tag: "Real"
+  /** Any endpoint that speaks OpenAI's chat completions. The second model is at the same place. */
+  readonly openAi: {
     readonly baseUrl: string
     readonly apiKey: Redacted.Redacted | undefined
     readonly model: string
-  }
+    readonly fallbackModel: string | undefined
+  } | undefined
+  readonly anthropic: {
+    readonly baseUrl: string | undefined
+    readonly apiKey: Redacted.Redacted | undefined
+    readonly model: string | undefined
+  } | undefined
+}
+
+/** Where the language models are. */
+export type Provider = Simulated | Real
 
 /** The server's settings. README.md has the table of the variables. */
 export class Settings extends Context.Service<Settings, {
@@ -47,10 +70,33 @@ export class Settings extends Context.Service<Settings, {
   readonly maxRun: Duration.Duration
   readonly apiKeys: ReadonlyArray<ApiKey.Key>
   readonly trustedProxies: ReadonlyArray<string>
-  readonly providerLimits: ProviderLimits
+  readonly shutdown: ShutdownTimes.ShutdownTimes
+  readonly maxInFlight: number
+  /** Whose pages may call this server; none: no reply says anything about it. */
+  readonly corsOrigins: ReadonlyArray<string>
+  /** How often each dependency is asked whether it is well. */
+  readonly healthInterval: Duration.Duration
+  /** Where PostgreSQL is; `undefined`: SQLite in `dataDir`. */
+  readonly databaseUrl: Redacted.Redacted | undefined
+  /** What becomes of turns while PostgreSQL is away. */
+  readonly whileAway: "journal" | "refuse"
+  /** Where Redis is; `undefined`: limits and circuits are this process's own. */
+  readonly redisUrl: Redacted.Redacted | undefined
+  readonly providerLimits: AllLimits
+  /** What all models together may cost in a day. */
+  readonly usdPerDay: number
+  /** What dead letters are sealed with, the current key first; none: they are kept in the clear. */
+  readonly letterKeys: ReadonlyArray<LetterKey>
+  /** How often dead letters are redriven by themselves; `undefined`: never. */
+  readonly autoRedrive: Duration.Duration | undefined
+  readonly speech: Speech.Speech
+  readonly maxAudioBytes: number
+  /** Where measured turns are kept; below `dataDir` where it is relative. */
+  readonly metricsPath: string
 }>()("agent-server/config/Settings") {}
 
-interface Variable<A> {
+/** How a variable is read, and what is said of a bad one. */
+export interface Variable<A> {
   /** What the variable must be, for people: "a port from 0 to 65535". */
   readonly expected: string
   readonly schema: Schema.ConstraintDecoder<A>
@@ -86,6 +132,20 @@ const secret: Variable<Redacted.Redacted> = {
   secret: true
 }
 
+/** A URL that may have a password in it, and is never shown. */
+const secretUrl = (...schemes: ReadonlyArray<string>): Variable<Redacted.Redacted> => ({
+  expected: `a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
+  schema: Schema.RedactedFromValue(
+    Schema.String.check(
+      Schema.makeFilter((value) =>
+        URL.canParse(value) && schemes.some((scheme) => new URL(value).protocol === `${scheme}:`)
+        && new URL(value).hostname !== ""
+      )
+    )
+  ),
+  secret: true
+})
+
 const httpUrl: Variable<string> = {
   expected: "a URL that begins with http:// or https://",
   schema: Schema.String.check(Schema.makeFilter((value) => /^https?:\/\//.test(value) && URL.canParse(value))),
@@ -96,6 +156,18 @@ const httpUrl: Variable<string> = {
 const seconds = (minimum: number, maximum: number): Variable<number> => ({
   expected: `a number of seconds from ${minimum} to ${maximum}`,
   schema: Schema.FiniteFromString.check(Schema.isBetween({ minimum, maximum }))
+})
+
+/** `1.5` is seconds, as in the other variables; `500 millis` and `2 minutes` say their unit. */
+const duration = (minimum: Duration.Duration, maximum: Duration.Duration): Variable<Duration.Duration> => ({
+  expected: `a time from ${Duration.format(minimum)} to ${Duration.format(maximum)}, such as 5 or "500 millis"`,
+  schema: Schema.Union([
+    Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Duration, {
+      decode: SchemaGetter.transform(Duration.seconds),
+      encode: SchemaGetter.transform(Duration.toSeconds)
+    })),
+    Schema.DurationFromString
+  ]).check(Schema.makeFilter((value) => Duration.between(value, { minimum, maximum })))
 })
 
 const positive: Variable<number> = {
@@ -124,6 +196,25 @@ const trustedProxies = (text: string, complaints: Array<string>): ReadonlyArray<
   }
 }
 
+const shutdownTimes = (
+  { drainTimeout, gracePeriod, preStopDelay }: ShutdownTimes.ShutdownTimes,
+  complaints: Array<string>
+): ShutdownTimes.ShutdownTimes => {
+  const times = { preStopDelay, drainTimeout, gracePeriod }
+  const complaint = ShutdownTimes.complaintAbout(times)
+  if (complaint !== undefined) complaints.push(complaint)
+  return times
+}
+
+const letterKeys = (text: string, complaints: Array<string>): ReadonlyArray<LetterKey> =>
+  Result.match(parseLetterKeys(text), {
+    onFailure: (line) => {
+      complaints.push(`DLQ_ENCRYPTION_KEYS: ${line}`)
+      return []
+    },
+    onSuccess: (keys) => keys
+  })
+
 /** Reads a variable. Where it is bad, a line about it goes to `complaints`, and reading goes on. */
 const reader =
   (complaints: Array<string>) =>
@@ -141,6 +232,43 @@ const reader =
       return fallback
     })
 
+/** Reads the variables of the environment. */
+export type Reader = ReturnType<typeof reader>
+
+/** OpenAI's own models have a smaller one beside them; of a server with models of other names nobody knows. */
+const fallbackModelOf = (model: string, given: string | undefined): string | undefined => {
+  const fallback = given ?? (model.startsWith("gpt-") ? "gpt-4o-mini" : undefined)
+  return fallback === model ? undefined : fallback
+}
+
+/** Of real providers, those that something says where they are, or with which key; where nothing does, simulated ones. */
+const providerOf = (values: {
+  readonly baseUrl: string | undefined
+  readonly apiKey: Redacted.Redacted | undefined
+  readonly model: string
+  readonly fallbackModel: string | undefined
+  readonly anthropicBaseUrl: string | undefined
+  readonly anthropicApiKey: Redacted.Redacted | undefined
+  readonly anthropicModel: string | undefined
+  readonly simSeed: number
+}): Provider => {
+  const { anthropicApiKey, anthropicBaseUrl, anthropicModel, apiKey, baseUrl, fallbackModel, model, simSeed } = values
+  const openAi = baseUrl === undefined && apiKey === undefined
+    ? undefined
+    : {
+      baseUrl: baseUrl ?? "https://api.openai.com/v1",
+      apiKey,
+      model,
+      fallbackModel: fallbackModelOf(model, fallbackModel)
+    }
+  const anthropic = anthropicBaseUrl === undefined && anthropicApiKey === undefined
+    ? undefined
+    : { baseUrl: anthropicBaseUrl, apiKey: anthropicApiKey, model: anthropicModel }
+  return openAi === undefined && anthropic === undefined
+    ? { _tag: "Simulated", model, seed: simSeed }
+    : { _tag: "Real", openAi, anthropic }
+}
+
 const besideTheExample = fileURLToPath(new URL("../data", import.meta.url))
 
 const load = Effect.gen(function*() {
@@ -152,6 +280,10 @@ const load = Effect.gen(function*() {
     baseUrl: read("OPENAI_BASE_URL", httpUrl, undefined),
     apiKey: read("OPENAI_API_KEY", secret, undefined),
     model: read("OPENAI_MODEL", text, "gpt-4o"),
+    fallbackModel: read("OPENAI_FALLBACK_MODEL", text, undefined),
+    anthropicBaseUrl: read("ANTHROPIC_BASE_URL", httpUrl, undefined),
+    anthropicApiKey: read("ANTHROPIC_API_KEY", secret, undefined),
+    anthropicModel: read("ANTHROPIC_MODEL", text, undefined),
     adminKey: read("ADMIN_KEY", secret, undefined),
     dataDir: read("DATA_DIR", text, besideTheExample),
     logLevel: read("LOG_LEVEL", logLevel, "Info" as const),
@@ -164,28 +296,53 @@ const load = Effect.gen(function*() {
     trustedProxies: read("TRUSTED_PROXIES", text, ""),
     requestsPerMinute: read("PROVIDER_REQUESTS_PER_MINUTE", positive, undefined),
     tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
-    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined)
+    usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined),
+    preStopDelay: read("PRE_STOP_DELAY", duration(Duration.zero, Duration.minutes(10)), Duration.seconds(5)),
+    drainTimeout: read("DRAIN_TIMEOUT", duration(Duration.zero, Duration.hours(1)), Duration.seconds(20)),
+    gracePeriod: read(
+      "TERMINATION_GRACE_PERIOD_SECONDS",
+      duration(Duration.seconds(3), Duration.hours(2)),
+      Duration.seconds(30)
+    ),
+    maxInFlight: read("MAX_IN_FLIGHT", integer(1, 1_000_000), 5000),
+    corsOrigins: read("CORS_ORIGINS", text, ""),
+    healthInterval: read("HEALTH_INTERVAL", duration(Duration.millis(100), Duration.hours(1)), Duration.seconds(30)),
+    databaseUrl: read("DATABASE_URL", secretUrl("postgres", "postgresql"), undefined),
+    whileAway: read("DATABASE_AWAY", oneOf("journal", "refuse"), "journal" as const),
+    redisUrl: read("REDIS_URL", secretUrl("redis", "rediss"), undefined),
+    dlqKeys: read("DLQ_ENCRYPTION_KEYS", text, ""),
+    dlqSeconds: read("DLQ_AUTO_REDRIVE_SECONDS", seconds(0.1, 86_400), undefined),
+    maxAudioBytes: read("MAX_AUDIO_BYTES", integer(1, 100_000_000), 10_000_000),
+    metricsPath: read("METRICS_SAVE_PATH", text, "logs/metrics.jsonl")
   })
+  const speech: Speech.Speech = {
+    stt: yield* Speech.pair("STT", "whisper-1", read, { url: httpUrl, secret, text }, complaints),
+    tts: yield* Speech.pair("TTS", "tts-1", read, { url: httpUrl, secret, text }, complaints),
+    voice: yield* read("TTS_VOICE", text, "alloy"),
+    seed: values.simSeed
+  }
   const keys = apiKeys(values.apiKeys, complaints)
   const proxies = trustedProxies(values.trustedProxies, complaints)
+  const corsOrigins = Origins.parse(values.corsOrigins, complaints)
+  const shutdown = shutdownTimes(values, complaints)
+  const sealing = letterKeys(values.dlqKeys, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
-  const { apiKey, baseUrl, maxRunSeconds, model, requestsPerMinute, simSeed, tokensPerMinute, usdPerDay, ...rest } =
-    values
-  const provider: Provider = baseUrl === undefined && apiKey === undefined
-    ? { _tag: "Simulated", model, seed: simSeed }
-    : { _tag: "OpenAiCompatible", baseUrl: baseUrl ?? "https://api.openai.com/v1", apiKey, model }
-  const defaults = providerDefaults[provider._tag]
+  const { dlqKeys: _, dlqSeconds, maxRunSeconds, requestsPerMinute, tokensPerMinute, ...rest } = values
+  const provider = providerOf(values)
+  const providerLimits = limitsOf(provider._tag, { requestsPerMinute, tokensPerMinute, usdPerDay: rest.usdPerDay })
   return {
     ...rest,
+    speech,
     provider,
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,
     trustedProxies: proxies,
-    providerLimits: {
-      requestsPerMinute: requestsPerMinute ?? defaults.requestsPerMinute,
-      tokensPerMinute: tokensPerMinute ?? defaults.tokensPerMinute,
-      usdPerDay: usdPerDay ?? defaults.usdPerDay
-    }
+    corsOrigins,
+    shutdown,
+    letterKeys: sealing,
+    autoRedrive: dlqSeconds === undefined ? undefined : Duration.seconds(dlqSeconds),
+    providerLimits,
+    usdPerDay: providerLimits["llm-primary"].usdPerDay
   }
 })
 

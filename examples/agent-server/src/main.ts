@@ -2,9 +2,12 @@
  * The agent server, put together. Read it from the bottom up: what a request passes through, what a turn consists of, and
  * what both stand on.
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as AdminApi from "effect-resilience/http/AdminApi"
 import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
+import * as MonitoringApi from "effect-resilience/http/MonitoringApi"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as Effect from "effect/Effect"
@@ -13,52 +16,83 @@ import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
+import * as Replies from "./agents/replies.ts"
 import * as Turns from "./agents/Turns.ts"
 import { Api } from "./api/Api.ts"
 import * as AgentsHandlers from "./api/handlers/AgentsHandlers.ts"
 import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
 import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
+import * as FallbackChainsHandlers from "./api/handlers/FallbackChainsHandlers.ts"
 import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
+import * as VoiceHandlers from "./api/handlers/VoiceHandlers.ts"
 import * as Config from "./config.ts"
+import * as Availability from "./health/Availability.ts"
+import * as Health from "./health/Health.ts"
+import * as Providers from "./health/providers.ts"
 import * as Routes from "./http/Routes.ts"
 import { serve } from "./http/serve.ts"
 import * as Server from "./http/Server.ts"
+import * as AutoRedrive from "./letters/autoRedrive.ts"
+import * as FailedTurns from "./letters/FailedTurns.ts"
 import { checksOf } from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
 import * as Logging from "./logging.ts"
+import * as MeasuresFile from "./measures/file.ts"
 import * as IndexPage from "./pages/IndexPage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
-import * as LanguageModel from "./providers/languageModel.ts"
+import * as Models from "./providers/Models.ts"
 import * as Database from "./sessions/database.ts"
-import * as Sessions from "./sessions/Sessions.ts"
+import * as Requests from "./sessions/Requests.ts"
 import * as AdminKey from "./startup/AdminKey.ts"
 import { banner } from "./startup/banner.ts"
 import { launch } from "./startup/launch.ts"
+import * as SessionStores from "./stores/sessions.ts"
+import * as SharedStores from "./stores/shared.ts"
+import { SpeechBreakers } from "./voice/policies.ts"
+import * as Speech from "./voice/Speech.ts"
+import * as VoiceTurns from "./voice/VoiceTurns.ts"
 
 const agentServer = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Config.Settings
   const adminKey = AdminKey.orMade(settings.adminKey)
 
-  const model = LanguageModel.layer(settings.provider)
+  const models = Models.layer(settings.provider, settings)
 
-  const sessions = Layer.provide(Sessions.layer, Database.layer(settings.dataDir))
+  const database = Database.layer(settings)
 
-  const limiter = Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
+  const sessions = Layer.provideMerge(Requests.layer, SessionStores.layer(settings))
 
-  const turns = Turns.layer({ maxRun: settings.maxRun, model: settings.provider.model })
+  const letters = FailedTurns.layer(settings.letterKeys)
+
+  const health = Layer.unwrap(Effect.gen(function*() {
+    const dependencies = [
+      ...yield* Providers.dependencies(settings),
+      yield* Database.dependency(settings),
+      ...yield* SharedStores.dependencies(settings.redisUrl)
+    ]
+    return Health.layer(dependencies, { interval: settings.healthInterval })
+  }))
+
+  const turns = Turns.layer(settings)
+
+  const voice = Layer.provide(VoiceTurns.layer(settings), Speech.layer(settings.speech))
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
       ChatHandlers.layer({ maxMessageChars: settings.maxMessageChars }),
+      VoiceHandlers.layer(settings),
       AgentsHandlers.layer,
       SessionsHandlers.layer,
       HealthHandlers.layer,
+      MonitoringApi.layer(Api, { details: OperatorKey.isOperator(adminKey.key) }),
       CircuitBreakersHandlers.layer,
+      FallbackChainsHandlers.layer,
       RateLimitsHandlers.layer(settings.providerLimits),
+      AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       SimHandlers.layer
     ]),
     Layer.provide([
@@ -89,17 +123,29 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  return greeting.pipe(
+  return Layer.merge(greeting, AutoRedrive.layer(settings.autoRedrive)).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
-    Layer.provide(Server.layer({ host: settings.host, port: settings.port, shutdownTimeout: "10 seconds" })),
+    Layer.provide(Server.layer(settings)),
+    Layer.provide(health),
+    Layer.provide(voice),
     Layer.provide(turns),
+    Layer.provide(MeasuresFile.layer(settings)),
     Layer.provide(policies.guards),
+    Layer.provide(Replies.Replies.layer),
+    Layer.provide(SpeechBreakers.layer),
     Layer.provide(Spending.layer(settings.providerLimits)),
-    Layer.provide(limiter),
-    Layer.provide(sessions),
-    Layer.provide(model),
-    Layer.provide(Logging.layer({ format: settings.logFormat, level: settings.logLevel }))
+    Layer.provide(RateLimiter.layer),
+    Layer.provide([letters, sessions]),
+    Layer.provide(database),
+    Layer.provide(models),
+    Layer.provide(SharedStores.layer(settings.redisUrl)),
+    Layer.provide(Availability.layer),
+    Layer.provide(NodeHttpClient.layerUndici)
   )
 }))
 
-launch(agentServer.pipe(Layer.provide(Config.layer), Layer.provide(NodeServices.layer)))
+const logging = Layer.unwrap(
+  Effect.map(Config.Settings, ({ logFormat, logLevel }) => Logging.layer({ format: logFormat, level: logLevel }))
+)
+
+launch(agentServer, Layer.provideMerge(Layer.merge(logging, NodeServices.layer), Config.layer))

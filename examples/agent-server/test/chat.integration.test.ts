@@ -127,7 +127,11 @@ describe("the other endpoints", () => {
       for (const path of ["/health/live", "/livez", "/healthz", "/health/live?verbose=1"]) {
         const live = yield* request(server, path)
         expect([path, live.status, live.headers.get("cache-control"), json(live)])
-          .toEqual([path, 200, "no-store", { status: "ok", checks: {} }])
+          .toEqual([path, 200, "no-store", {
+            status: "healthy",
+            checks: { "event-loop": "Healthy" },
+            draining: false
+          }])
       }
       expect((yield* request(server, "/health/live", { method: "HEAD" })).status).toBe(200)
       const openapi = json(yield* request(server, "/openapi.json"))

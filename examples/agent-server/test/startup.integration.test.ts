@@ -38,17 +38,25 @@ describe("the server does not start", () => {
         LOG_FORMAT: "xml",
         OPENAI_BASE_URL: "ftp://user:hunter2@example.org",
         OPENAI_API_KEY: "sk-sécret",
-        ADMIN_KEY: "two words"
+        ADMIN_KEY: "two words",
+        DATABASE_URL: "mysql://root:hunter2@localhost/agents",
+        REDIS_URL: "hunter2@localhost:6379",
+        CORS_ORIGINS: "https://app.example.com, *, https://a.example.com/path, app.example.com"
       })
       expect(lines.map((line) => line.split(" ")[0]).toSorted()).toEqual([
         "ADMIN_KEY",
+        "CORS_ORIGINS",
+        "CORS_ORIGINS",
+        "CORS_ORIGINS",
+        "DATABASE_URL",
         "LOG_FORMAT",
         "LOG_LEVEL",
         "MAX_MESSAGE_CHARS",
         "MAX_RUN_SECONDS",
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
-        "PORT"
+        "PORT",
+        "REDIS_URL"
       ])
       expect(lines.find((line) => line.startsWith("PORT"))).toBe(
         "PORT must be a whole number from 0 to 65535, and is \"eighty\""

@@ -1,17 +1,17 @@
 /** The main job: it answers while its provider fails, and what it has answered is kept. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { chat, events, json, request, setFaults, unlimited } from "./support/client.ts"
+import { chat, events, json, request, setAllFaults, setFaults, unlimited } from "./support/client.ts"
 import { type RunningServer, start, startFresh, temporaryFolder } from "./support/server.ts"
 
 const storm = { error_rate: 0.3, rate_limit_rate: 0.05, retry_after: 1 }
 
-/** What a chat is told while the provider has these faults, which are mended after it. */
-const problemOf = (server: RunningServer) => (faults: object, stream: boolean) =>
+/** What a chat is answered while the providers of all models have these faults, which are mended after it. */
+const answerUnder = (server: RunningServer) => (faults: object, stream: boolean) =>
   Effect.gen(function*() {
-    yield* setFaults(server, faults)
+    yield* setAllFaults(server, faults)
     const reply = yield* chat(server, { message: "still there?", stream })
-    yield* setFaults(server, { down: false, garbage: false, hang: false, truncate_stream_at: null })
+    yield* setAllFaults(server, { down: false, garbage: false, hang: false, truncate_stream_at: null })
     return stream ? events(reply).at(-1)?.data : json(reply)
   })
 
@@ -21,15 +21,15 @@ describe("while the provider fails", () => {
     () =>
       Effect.gen(function*() {
         const server = yield* startFresh({ LOG_LEVEL: "error", SIM_SEED: "7" })
-        yield* setFaults(server, storm)
+        yield* setAllFaults(server, storm)
         const outcomes = yield* Effect.forEach(
           Array.from({ length: 1000 }, (_, index) => index),
           (index) =>
             Effect.map(chat(server, { message: `trip ${index}`, stream: index % 2 === 0 }, unlimited), (reply) => {
               if (reply.status !== 200) return false
-              return index % 2 === 0
-                ? events(reply).at(-1)?.event === "done"
-                : json(reply).reply.includes(`trip ${index}`)
+              // An apology is no answer here.
+              const answer = index % 2 === 0 ? events(reply).at(-1)?.data : json(reply)
+              return answer.reply?.includes(`trip ${index}`) === true
             }),
           { concurrency: 100 }
         )
@@ -51,7 +51,7 @@ describe("while the provider fails", () => {
       expect(new Set(replies.map((reply) => json(reply).session_id)).size).toBe(1000)
     }).pipe(Effect.scoped), 120_000)
 
-  it.live("a reply says how many attempts it took, and Retry-After is respected", () =>
+  it.live("a reply says how many attempts it took", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error", SIM_SEED: "3" })
       yield* setFaults(server, { error_rate: 0.6 })
@@ -61,33 +61,26 @@ describe("while the provider fails", () => {
         { concurrency: "unbounded" }
       )
       const attempts = replies.filter(({ status }) => status === 200).map((reply) => json(reply).served.attempts)
+      expect(attempts.length).toBe(20)
       expect(Math.max(...attempts)).toBeGreaterThan(1)
-
-      yield* setFaults(server, { error_rate: 0, rate_limit_rate: 1, retry_after: 60 })
-      const limited = yield* chat(server, { message: "too soon" })
-      expect(limited.status).toBe(429)
-      // It asked for longer than we wait for anybody, so nothing was tried again, and the client is told when to come back.
-      expect(limited.headers.get("retry-after")).toBe("60")
-      expect(json(limited)).toMatchObject({
-        code: "provider_rate_limited",
-        error: "rate_limit_exceeded",
-        message: "Rate limit exceeded. Try again in 60 seconds.",
-        retry_after: 60
-      })
     }).pipe(Effect.scoped))
 
   it.live(
-    "an outage, garbage and half a reply each get their problem, and then it goes on",
+    "an outage, garbage and half a reply each get an apology at the worst, and then it goes on",
     () =>
       Effect.gen(function*() {
         const server = yield* startFresh({ LOG_LEVEL: "error" })
-        const problemUnder = problemOf(server)
+        const under = answerUnder(server)
         for (const stream of [false, true]) {
-          for (const faults of [{ down: true }, { garbage: true }, { truncate_stream_at: 3 }]) {
-            const problem = yield* problemUnder(faults, stream)
-            expect([problem.status, problem.code]).toEqual([502, "bad_upstream"])
+          for (const faults of [{ down: true }, { garbage: true }]) {
+            expect((yield* under(faults, stream)).served).toMatchObject({ route: "static", degraded: true })
           }
-          expect((yield* chat(server, { message: "and now?", stream })).status).toBe(200)
+          const half = yield* under({ truncate_stream_at: 3 }, stream)
+          // What a client has seen the beginning of cannot be said anew by somebody else.
+          if (stream) expect(half).toMatchObject({ status: 502, code: "bad_upstream" })
+          else expect(half.served.route).toBe("static")
+          const after = yield* chat(server, { message: "and now?", stream })
+          expect(stream ? events(after).at(-1)?.event : after.status).toBe(stream ? "done" : 200)
         }
       }).pipe(Effect.scoped),
     60_000
@@ -96,12 +89,24 @@ describe("while the provider fails", () => {
   it.live("a hang is cut in time, and then it goes on", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error", MAX_RUN_SECONDS: "1.5" })
-      const problemUnder = problemOf(server)
+      const under = answerUnder(server)
       for (const stream of [false, true]) {
-        const problem = yield* problemUnder({ hang: true }, stream)
-        expect([problem.status, problem.code]).toEqual([504, "deadline_exceeded"])
+        expect((yield* under({ hang: true }, stream)).served).toEqual({
+          route: "static",
+          degraded: true,
+          attempts: 3
+        })
         expect((yield* chat(server, { message: "and now?", stream })).status).toBe(200)
       }
+    }).pipe(Effect.scoped))
+
+  it.live("a stream that goes on for too long is cut, with a problem that says so", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh({ LOG_LEVEL: "error", MAX_RUN_SECONDS: "3" })
+      yield* setFaults(server, { chunk_ms: 400 })
+      const all = events(yield* chat(server, { message: "slowly", stream: true }))
+      expect(all.filter(({ event }) => event === "delta").length).toBeGreaterThan(0)
+      expect(all.at(-1)).toMatchObject({ event: "error", data: { status: 504, code: "deadline_exceeded" } })
     }).pipe(Effect.scoped))
 
   it.live("a turn that failed leaves nothing behind", () =>
@@ -109,7 +114,10 @@ describe("while the provider fails", () => {
       const server = yield* startFresh({ MAX_RUN_SECONDS: "1.5" })
       const { session_id } = json(yield* chat(server, { message: "begin" }))
       yield* setFaults(server, { truncate_stream_at: 3 })
-      for (const stream of [false, true]) yield* chat(server, { message: "lost", session_id, stream })
+      for (let time = 0; time < 2; time++) {
+        const lost = yield* chat(server, { message: "lost", session_id, stream: true })
+        expect(events(lost).at(-1)?.event).toBe("error")
+      }
       yield* setFaults(server, { truncate_stream_at: null })
       const after = json(yield* chat(server, { message: "go on", session_id }))
       expect(after.reply).toContain("2nd")

@@ -164,10 +164,13 @@ export interface Custom<R = never> {
   readonly onDrain?: Effect.Effect<void, unknown, R> | undefined
   /**
    * The reply to a request that comes too late, or could not be finished; `Retry-After` is added. Default: problem details
-   * with status 503. Middleware of the router does not see it.
+   * with status 503. Middleware of the router does not see it; that of `HttpServer.serve` is around it, and an effect is run
+   * inside of it.
    */
   readonly refusal?:
-    | ((request: HttpServerRequest.HttpServerRequest) => HttpServerResponse.HttpServerResponse)
+    | ((
+      request: HttpServerRequest.HttpServerRequest
+    ) => HttpServerResponse.HttpServerResponse | Effect.Effect<HttpServerResponse.HttpServerResponse>)
     | undefined
   /** What an event stream that could not be finished ends with, on the wire. Default: an event `error` with JSON. */
   readonly terminalEvent?: string | undefined
@@ -405,7 +408,10 @@ const start = Effect.fnUntraced(function*<R>(settings: Settings, custom: Custom<
   Refusals.answerUnreadable(server, custom.unreadable)
   const gate = new Gate(phases, {
     retryAfterSeconds: settings.retryAfterSeconds,
-    refusal: custom.refusal ?? (() => Refusals.shuttingDown),
+    refusal: (request) => {
+      const refusal = custom.refusal?.(request) ?? Refusals.shuttingDown
+      return Effect.isEffect(refusal) ? refusal : Effect.succeed(refusal)
+    },
     terminalEvent: custom.terminalEvent ?? Refusals.terminalEvent(settings.retryAfterSeconds)
   })
   const shutdown = new Shutdown.Shutdown({

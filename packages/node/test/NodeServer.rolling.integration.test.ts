@@ -1,11 +1,10 @@
-import { describe } from "@effect-resilience/testing/RealServer"
+import * as HaProxyServer from "@effect-resilience/testing/HaProxyServer"
+import { describe, freePort } from "@effect-resilience/testing/RealServer"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Http from "node:http"
-import { temporaryDirectory } from "./support/files.ts"
-import { freePort, startHaProxy } from "./support/haproxy.ts"
 import { startProgram } from "./support/program.ts"
 
 /** One request; what it came to. */
@@ -36,7 +35,7 @@ describe("haproxy", "two servers behind a load balancer", () => {
         return program
       })
       const running = { one: yield* start("one"), two: yield* start("two") }
-      const proxy = yield* startHaProxy(yield* temporaryDirectory, servers)
+      const proxy = yield* HaProxyServer.make({ servers, readiness: "/ready" })
       yield* proxy.until("one", "UP")
       yield* proxy.until("two", "UP")
 

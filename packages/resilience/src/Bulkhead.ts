@@ -174,6 +174,9 @@ export interface State {
  * - `run`: runs an effect when it has a permit, or rejects it. Throws a `RangeError` when the priority is not a finite
  *   number.
  * - `state`: how things stand.
+ * - `reconfigure`: another `limit`, `queue` and `maxWait` from now on; what is left out stays. Calls that run keep their
+ *   permits and calls that wait their places, so with a lower limit there may be more in flight for a while. Throws a
+ *   `RangeError` for an option out of its range.
  *
  * @category services
  * @since 0.1.0
@@ -186,6 +189,7 @@ export class Bulkhead extends Context.Service<Bulkhead, {
     options?: RunOptions
   ) => Effect.Effect<A, E | BulkheadRejected, R>
   readonly state: Effect.Effect<State>
+  readonly reconfigure: (changes: Partial<Omit<UnnamedOptions, "order">>) => Effect.Effect<void>
 }>()("effect-resilience/Bulkhead") {}
 
 /**
@@ -411,11 +415,13 @@ class Ticket implements Call {
 }
 
 const guard = (settings: Settings): Bulkhead["Service"] => {
-  const { limit, maxWaitMillis, name, order, queue } = settings
-  const permits = new Permits<Ticket>(limit, queue, order)
+  const { name, order } = settings
+  let { maxWaitMillis } = settings
+  const permits = new Permits<Ticket>(settings.limit, settings.queue, order)
   // They differ in nothing from one rejection to the next, so each is made once.
-  const full = rejection(settings, "Full")
-  const waitTimeout = rejection(settings, "WaitTimeout")
+  let full = rejection(settings, "Full")
+  let waitTimeout = rejection(settings, "WaitTimeout")
+  let current = settings
 
   const run = <A, E, R>(
     self: Effect.Effect<A, E, R>,
@@ -483,7 +489,7 @@ const guard = (settings: Settings): Bulkhead["Service"] => {
         decision: reason === undefined ? "admitted" : "rejected",
         reason,
         waited: Duration.millis(waitedMillis),
-        limit,
+        limit: permits.limit,
         inFlight: permits.inFlight,
         queued: permits.queued
       })
@@ -500,7 +506,7 @@ const guard = (settings: Settings): Bulkhead["Service"] => {
         _tag: "ConcurrencyReleased",
         name,
         policy: "bulkhead",
-        limit,
+        limit: permits.limit,
         inFlight: permits.inFlight,
         queued: permits.queued
       })
@@ -511,9 +517,32 @@ const guard = (settings: Settings): Bulkhead["Service"] => {
     [TypeId]: TypeId,
     name,
     run,
-    state: Effect.sync(() => ({ limit, inFlight: permits.inFlight, queue, queued: permits.queued }))
+    state: Effect.sync(() => ({
+      limit: permits.limit,
+      inFlight: permits.inFlight,
+      queue: permits.places,
+      queued: permits.queued
+    })),
+    reconfigure: (changes) => {
+      const next = check(name, { ...asOptions(current), ...changes })
+      return Effect.withFiber((fiber) => {
+        current = next
+        maxWaitMillis = next.maxWaitMillis
+        full = rejection(next, "Full")
+        waitTimeout = rejection(next, "WaitTimeout")
+        for (const ticket of permits.resize(next.limit, next.queue)) wakeSoon(fiber, ticket)
+        return Effect.void
+      })
+    }
   }
 }
+
+const asOptions = ({ limit, maxWaitMillis, order, queue }: Settings): UnnamedOptions => ({
+  limit,
+  queue,
+  order,
+  maxWait: maxWaitMillis
+})
 
 const rejection = (
   { limit, name, queue }: Settings,
@@ -531,5 +560,6 @@ const noop = (name: string): Bulkhead["Service"] => ({
   [TypeId]: TypeId,
   name,
   run: (self) => self,
-  state: Effect.succeed({ limit: Infinity, inFlight: 0, queue: 0, queued: 0 })
+  state: Effect.succeed({ limit: Infinity, inFlight: 0, queue: 0, queued: 0 }),
+  reconfigure: () => Effect.void
 })

@@ -45,6 +45,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Failure from "./Failure.ts"
 import { type Current, CurrentDeadline, remainingMillis } from "./internal/deadline/current.ts"
+import { raceTimer } from "./internal/deadline/cut.ts"
 import { monotonicMillis } from "./internal/monotonic.ts"
 import { durationMillis } from "./internal/options.ts"
 import * as Signal from "./Signal.ts"
@@ -134,6 +135,29 @@ export const attempt: {
   (duration: Duration.Input): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | DeadlineExceeded, R>
   <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.Input): Effect.Effect<A, E | DeadlineExceeded, R>
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.Input) => cut(self, duration, "attempt"))
+
+/**
+ * Tells an effect that it has at most `duration`, or what an enclosing deadline leaves, and cuts nothing: {@link attempt} below ends
+ * at that time, {@link remaining} and {@link header} know of it, and retries that would not fit are not made.
+ *
+ * For a policy whose attempts are cut each by itself, where cutting the whole as well would only cost.
+ *
+ * Throws a `RangeError` when `duration` is not a duration of zero or more.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const announce: {
+  (duration: Duration.Input): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.Input): Effect.Effect<A, E, R>
+} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.Input): Effect.Effect<A, E, R> => {
+  const asked = durationMillis("duration", duration)
+  return asked === Infinity
+    ? self
+    : Effect.withFiber((fiber) =>
+      Effect.provideService(self, CurrentDeadline, tightest(fiber, monotonicMillis(fiber), asked, "total"))
+    )
+})
 
 /**
  * How much time the running work has left; `None` when it has no deadline.
@@ -265,18 +289,28 @@ const cut = <A, E, R>(
 ): Effect.Effect<A, E | DeadlineExceeded, R> => {
   const asked = durationMillis("duration", duration)
   if (asked === Infinity) return self
-  const raced = Effect.raceFirst(self, timeIsUp)
   return Effect.withFiber((fiber) => {
     const now = monotonicMillis(fiber)
-    const enclosing = fiber.getRef(CurrentDeadline)
-    // Where the enclosing deadline is the tighter one, what passes is that one: whichever of the two timers fires
-    // first, the error is the same.
-    const current = enclosing !== undefined && enclosing.end <= now + asked
-      ? enclosing
-      : { scope, start: now, budget: asked, end: now + asked, told: false }
+    const current = tightest(fiber, now, asked, scope)
     if (current.end <= now) return Effect.fail(exceeded(fiber, current, 0))
-    return Effect.provideService(raced, CurrentDeadline, current)
+    return raceTimer(fiber, self, current, timeIsUp)
   })
+}
+
+/**
+ * Where the enclosing deadline is the tighter one, what passes is that one: whichever of the two timers fires first, the error is
+ * the same.
+ */
+const tightest = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  now: number,
+  asked: number,
+  scope: Current["scope"]
+): Current => {
+  const enclosing = fiber.getRef(CurrentDeadline)
+  return enclosing !== undefined && enclosing.end <= now + asked
+    ? enclosing
+    : { scope, start: now, budget: asked, end: now + asked, told: false }
 }
 
 const exceeded = (

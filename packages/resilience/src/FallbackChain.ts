@@ -62,6 +62,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as ExecutionPlan from "effect/ExecutionPlan"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -494,6 +495,16 @@ export const withServed = <A, E, R>(
     }
     return Effect.map(Effect.provideService(self, ServedListener, listener), (value) => [value, served] as const)
   })
+
+/**
+ * The route that the running effect is on, of the innermost chain around it; `None` outside of a chain.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const currentRoute: Effect.Effect<Option.Option<string>> = Effect.withFiber((fiber) =>
+  Effect.succeed(Option.map(Option.fromUndefinedOr(fiber.getRef(CurrentAttempt)), ({ route }) => route))
+)
 
 const defaultCooldown = Retry.backoff({ base: "5 seconds", cap: "5 minutes", jitter: "none" })
 

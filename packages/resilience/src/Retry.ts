@@ -61,6 +61,9 @@ import { late, mayStartLate, type Step, toStep } from "./internal/retry/late.ts"
 import { RetryBudget } from "./RetryBudget.ts"
 import * as Signal from "./Signal.ts"
 
+/** What {@link withBudget} has made. */
+const budgeted = new WeakSet<object>()
+
 /**
  * The kinds of failure that a retry can mend. `Permanent`, `Critical` and `Cancelled` are not among them.
  *
@@ -294,6 +297,22 @@ export const withinDeadline = <Output, Input, Error, Env>(
  * @since 0.1.0
  */
 export const withBudget = <Output, Input, Error, Env>(
+  self: Schedule.Schedule<Output, Input, Error, Env>
+): Schedule.Schedule<Output, Input, Error, Env | RetryBudget> => {
+  const policy = budgetedStep(self)
+  budgeted.add(policy)
+  return policy
+}
+
+/**
+ * Whether a policy is one that {@link withBudget} made. Of one that was changed afterwards it cannot be told.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isBudgeted = (policy: Schedule.Schedule<unknown, never, unknown, unknown>): boolean => budgeted.has(policy)
+
+const budgetedStep = <Output, Input, Error, Env>(
   self: Schedule.Schedule<Output, Input, Error, Env>
 ): Schedule.Schedule<Output, Input, Error, Env | RetryBudget> =>
   Schedule.fromStep(Effect.flatMap(RetryBudget, (budget) =>

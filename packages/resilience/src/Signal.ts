@@ -365,6 +365,46 @@ export interface ReadinessChanged {
 }
 
 /**
+ * A call with all its policies has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PipelineSettled {
+  readonly _tag: "PipelineSettled"
+  readonly name: string
+  readonly outcome: "success" | "failure" | "interrupted"
+  readonly duration: Duration.Duration
+}
+
+/**
+ * One attempt of a call with policies has ended. `attempt` counts from 1.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AttemptSettled {
+  readonly _tag: "AttemptSettled"
+  readonly name: string
+  readonly attempt: number
+  readonly outcome: "success" | "failure" | "interrupted"
+  readonly duration: Duration.Duration
+}
+
+/**
+ * A document of policies came, from `source`, and was taken over or, with all its `problems`, refused.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PoliciesReloaded {
+  readonly _tag: "PoliciesReloaded"
+  readonly source: string
+  readonly outcome: "applied" | "refused"
+  readonly problems: ReadonlyArray<string>
+}
+
+/**
  * A {@link stream} was read too slowly and lost `count` signals at this place.
  *
  * @category models
@@ -402,6 +442,9 @@ export type Signal =
   | HealthChecked
   | HealthChanged
   | ReadinessChanged
+  | PipelineSettled
+  | AttemptSettled
+  | PoliciesReloaded
 
 /**
  * Called with each signal and the fiber that emitted it, in that fiber's turn. Must return soon; may throw.

@@ -2,12 +2,14 @@ import * as SqliteClient from "@effect-resilience/node/SqliteClient"
 import * as DeadLetterStoreSuite from "@effect-resilience/testing/DeadLetterStoreSuite"
 import * as PostgresServer from "@effect-resilience/testing/PostgresServer"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { assert, describe, it, layer as provide } from "@effect/vitest"
+import { afterAll, assert, describe, it, layer as provide } from "@effect/vitest"
 import * as DeadLetterQueue from "effect-resilience/DeadLetterQueue"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
@@ -42,9 +44,28 @@ DeadLetterStoreSuite.deadLetterStoreSuite(
   }
 )
 
+/** The test of faults builds the store anew for each of them; the server beneath is started once. */
+const serverScope = Scope.makeUnsafe()
+const startedServer = Effect.runSync(Effect.cached(Layer.buildWithScope(PostgresServer.layer, serverScope)))
+afterAll(() => Effect.runPromise(Scope.close(serverScope, Exit.void)))
+
+const postgresClient = Layer.unwrap(
+  Effect.map(
+    startedServer,
+    (services) => PgClient.layer({ url: Redacted.make(Context.get(services, PostgresServer.PostgresServer).url) })
+  )
+)
+
 DeadLetterStoreSuite.deadLetterStoreSuite(
   "letters in PostgreSQL",
-  DeadLetterQueue.layerStoreSql({ prefix: "dlq_" }).pipe(Layer.provide(postgres))
+  DeadLetterQueue.layerStoreSql({ prefix: "dlq_" }).pipe(Layer.provide(postgresClient)),
+  {
+    faulty: (faults) =>
+      DeadLetterQueue.layerStoreSql({ prefix: "dlq_" }).pipe(
+        Layer.provide(layerFaulty(faults, PgClient.makeCompiler())),
+        Layer.provide(postgresClient)
+      )
+  }
 )
 
 /** What holds for both: the work and its note in one transaction, and migrations. */

@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Scheduler from "effect/Scheduler"
 import * as TestClock from "effect/testing/TestClock"
 import { DeficitRoundRobin } from "../src/internal/rateLimiter/fair.ts"
 import { integerBetween } from "./support/histories.ts"
@@ -275,6 +276,22 @@ describe("RL-8 reservations", () => {
 })
 
 describe("RL-10 leases", () => {
+  it.effect("an interruption at any step between two turns gives a lease back", () =>
+    Effect.gen(function*() {
+      const limiter = yield* RateLimiter.RateLimiter
+      const check = { policy: policy("p", [concurrency({ limit: 1 })]), key: "k" }
+      const work = Effect.andThen(Effect.yieldNow, Effect.sleep("1 second"))
+      for (let turns = 0; turns < 60; turns++) {
+        const fiber = yield* limiter.limit(check)(work).pipe(
+          Effect.provideService(Scheduler.MaxOpsBeforeYield, 3),
+          Effect.forkChild
+        )
+        for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual((yield* limiter.peek(check)).rules[0]!.remaining, 1, `after ${turns} turns`)
+      }
+    }).pipe(Effect.provide(memory), Effect.scoped))
+
   it.effect("10,000 random interruptions return the count to 0", () =>
     Effect.gen(function*() {
       const limiter = yield* RateLimiter.RateLimiter

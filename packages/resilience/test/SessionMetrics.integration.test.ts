@@ -127,6 +127,17 @@ describe("the file of sessions", () => {
       assert.deepStrictEqual(yield* started(options, asr), { sessions: 4, average: 250 })
     }))
 
+  it.live("has the same averages after a restart, to the last digit", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "sessions.jsonl")
+      const values = [0.12345, 0.98765, 1.11117, 2.00049]
+      const before = yield* started(
+        { path },
+        Effect.andThen(Effect.forEach(values, (millis, index) => session(`s-${index}`, millis)), asr)
+      )
+      assert.deepStrictEqual(yield* started({ path }, asr), before)
+    }))
+
   it.live("is put aside when it has grown, and the oldest are let go", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "sessions.jsonl")

@@ -5,6 +5,8 @@ import * as ConcurrencyLimit from "effect-resilience/ConcurrencyLimit"
 import * as Hedge from "effect-resilience/Hedge"
 import * as Logging from "effect-resilience/Logging"
 import * as Metrics from "effect-resilience/Metrics"
+import * as Policy from "effect-resilience/Policy"
+import * as Retry from "effect-resilience/Retry"
 import * as Tracing from "effect-resilience/Tracing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -85,6 +87,26 @@ describe("the observers", () => {
         series.startsWith("resilience_concurrency_limit_rejected_total{name=db")
       )
       assert.deepStrictEqual(rejected.map(([, value]) => value), [1])
+    }).pipe(Effect.provide(Metrics.layer), apart))
+
+  it.effect("MT3: a policy's calls and attempts are in its metrics, by how they ended", () =>
+    Effect.gen(function*() {
+      const policy = yield* Policy.make({ name: "payments", retry: Retry.backoff({ base: "1 second", times: 4 }) })
+      let attempts = 0
+      const running = yield* Effect.forkChild(
+        policy.run(Effect.suspend(() => ++attempts < 5 ? Effect.fail("down") : Effect.void))
+      )
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(running)
+      const all = yield* samples
+      const of = (attempt: string, outcome: string) =>
+        all.get(`resilience_attempt_duration_seconds_count{attempt=${attempt},name=payments,outcome=${outcome}}`)
+      assert.deepStrictEqual(["1", "2", "3", "4+"].map((attempt) => of(attempt, "failure")), [1, 1, 1, 1])
+      assert.strictEqual(of("4+", "success"), 1)
+      assert.strictEqual(
+        all.get("resilience_pipeline_duration_seconds_count{name=payments,outcome=success}"),
+        1
+      )
     }).pipe(Effect.provide(Metrics.layer), apart))
 
   it.effect("LG1 TR2 MT3: a refused call is in the metrics, in its trace and in the log, under one trace id", () => {

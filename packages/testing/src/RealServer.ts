@@ -6,9 +6,11 @@
  *
  * @since 0.1.0
  */
+import type * as Effect from "effect/Effect"
 import { accessSync, constants } from "node:fs"
 import { delimiter, join } from "node:path"
 import { describe as suite } from "vitest"
+import { freePort as anyFreePort } from "./internal/freePort.ts"
 
 /**
  * Whether a program is on `PATH`.
@@ -46,3 +48,11 @@ export const describe = (program: string, name: string, tests: () => void): void
   // oxlint-disable-next-line vitest/no-disabled-tests -- counted and told by the run's reporter
   else suite.skip(marked, tests)
 }
+
+/**
+ * A port of the loopback interface that nobody listens on, for a server that has to be told one.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const freePort: Effect.Effect<number> = anyFreePort

@@ -32,7 +32,7 @@ const vivaExaminer: Agent = {
 }
 
 /** All agents, in the order in which they are listed. */
-export const agents: ReadonlyArray<Agent> = [travelPlanner, vivaExaminer]
+export const agents: readonly [Agent, ...ReadonlyArray<Agent>] = [travelPlanner, vivaExaminer]
 
 const byName = new Map(agents.map((agent) => [agent.name, agent]))
 

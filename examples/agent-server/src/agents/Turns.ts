@@ -1,30 +1,46 @@
 /**
  * A turn: the user says something, the agent replies, and both are stored.
  *
- * A reply is given to the client as done only after it is stored, so what a client knows of survives a crash. A turn that
- * fails, or whose client goes away, leaves nothing behind.
+ * A reply is given to the client as done only after it is stored, so what a client knows of survives a crash. A turn whose
+ * client goes away leaves nothing behind. One that fails for good, or gets no more than an apology, is kept as a dead
+ * letter before its client hears of it, and can be completed later, once.
  */
 import type * as Deadline from "effect-resilience/Deadline"
-import * as LanguageModel from "effect/ai/LanguageModel"
+import { SessionMetrics } from "effect-resilience/SessionMetrics"
 import type * as Prompt from "effect/ai/Prompt"
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Spending } from "../limits/Spending.ts"
+import { isApology } from "../letters/apology.ts"
+import * as Attempts from "../letters/attempts.ts"
+import { DeadTurn, isWorthKeeping } from "../letters/DeadTurn.ts"
+import { type FailedTurn, FailedTurns, keep } from "../letters/FailedTurns.ts"
+import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import * as policies from "../policies.ts"
-import { type Message, type Served, type SessionMissing, Sessions, type StorageError } from "../sessions/Sessions.ts"
-import type { Agent } from "./Agents.ts"
-import { type Answer, ask, askBitByBit, type AskError } from "./ask.ts"
-import { costUsd } from "./prices.ts"
+import { type Hold, type NameInUse, type NameReused, Requests, type TurnIds } from "../sessions/Requests.ts"
+import { type Message, type Served, type SessionMissing, Sessions, StorageError } from "../sessions/Sessions.ts"
+import * as Agents from "./Agents.ts"
+import { type Answer, ask, type AskError } from "./ask.ts"
+import { askModels, type ModelAnswer, type ModelsError, type Services } from "./askModels.ts"
+import type { Replies } from "./replies.ts"
 import * as TurnOrder from "./TurnOrder.ts"
 
 /** What a client asks for: something to say to an agent, and the session to go on with if there is one. */
 export interface TurnRequest {
-  readonly agent: Agent
+  readonly agent: Agents.Agent
   readonly message: string
   readonly sessionId: string | undefined
+  /** The id of the session that begins, where it was given away before. */
+  readonly newSessionId?: string | undefined
+  /** Under which the log tells more. */
+  readonly requestId?: string | undefined
+  /** What its caller calls it, so that it can be sent again without being done again. */
+  readonly named?: { readonly caller: string; readonly name: string } | undefined
 }
 
 /** A turn that is over and stored. */
@@ -39,6 +55,8 @@ export interface TurnReply {
     readonly costUsd: number | null
   }
   readonly served: Served
+  /** The dead letter of a turn that got no more than an apology. */
+  readonly letterId?: string
 }
 
 /** Hears of a turn while it happens. */
@@ -48,85 +66,238 @@ interface TurnListener {
 }
 
 /** The session belongs to another agent. */
-class WrongAgent extends Data.TaggedError("WrongAgent")<{
+export class WrongAgent extends Data.TaggedError("WrongAgent")<{
   readonly sessionId: string
   readonly agent: string
 }> {}
 
 /** Why a turn cannot begin. */
-export type BeginError = SessionMissing | WrongAgent | StorageError
+export type BeginError = SessionMissing | WrongAgent | StorageError | NameInUse | NameReused
 
 /** Why a turn that began did not end well. */
-export type TurnError = AskError | Deadline.DeadlineExceeded | SessionMissing | StorageError | TurnOrder.SessionBusy
+export type TurnError =
+  | AskError
+  | Deadline.DeadlineExceeded
+  | SessionMissing
+  | StorageError
+  | NameInUse
+  | TurnOrder.SessionBusy
 
 /** A turn that may begin. With a listener the reply is passed on bit by bit. */
-export type Turn = (listener?: TurnListener) => Effect.Effect<TurnReply, TurnError>
+export type Turn = (listener?: TurnListener) => Effect.Effect<TurnReply, TurnError | DeadTurn<TurnError>>
+
+/** A turn that is to be run, or one that was answered before and only gives its reply again. */
+export interface Begun {
+  readonly run: Turn
+  readonly isReplayed: boolean
+}
+
+/** The agent of a turn that is to be completed is no more. */
+class AgentGone extends Data.TaggedError("AgentGone")<{ readonly agent: string }> {
+  override readonly message = `There is no agent ${JSON.stringify(this.agent)} any more`
+}
+
+/** Why a turn could not be completed. */
+export type CompleteError = ModelsError | Deadline.DeadlineExceeded | SessionMissing | StorageError | AgentGone
 
 /** Runs the turns of all sessions. */
 export class Turns extends Context.Service<Turns, {
   /** Checks that the session is there and belongs to the agent. Nothing has happened yet when this succeeds. */
-  readonly begin: (request: TurnRequest) => Effect.Effect<Turn, BeginError>
+  readonly begin: (request: TurnRequest) => Effect.Effect<Begun, BeginError>
+  /**
+   * Asks for the reply of a turn that failed, with the history it had then, and stores it at the end of its session, or in
+   * place of the apology. A turn that is complete already stays as it is, whoever completed it.
+   */
+  readonly complete: (failed: FailedTurn) => Effect.Effect<void, CompleteError>
 }>()("agent-server/agents/Turns") {}
 
-/** How turns are run: for how long at most, and what the model is called that they ask. */
+/** Completes a turn, as `Turns` says. */
+export const complete = (failed: FailedTurn): Effect.Effect<void, CompleteError, Turns> =>
+  Turns.use((turns) => turns.complete(failed))
+
+/** How turns are run: for how long at most. */
 export interface Options {
   readonly maxRun: Duration.Duration
-  readonly model: string
+}
+
+/** A turn, and what is known of it while it runs. */
+interface Work {
+  readonly request: TurnRequest
+  readonly turn: TurnIds
+  readonly hold: Hold | undefined
+  readonly askedAt: string
+  /** How many messages the session had when it was looked. */
+  after: number | null
 }
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const sessions = yield* Sessions
-  const model = yield* LanguageModel.LanguageModel
-  const guards = yield* Effect.context<policies.Guards | Spending>()
+  const requests = yield* Requests
+  const letters = yield* FailedTurns
+  const metrics = yield* SessionMetrics
+  const services = yield* Effect.context<Services | Replies>()
   const order = TurnOrder.make({ waiting: policies.waitingTurns })
 
-  const run = (request: TurnRequest, sessionId: string, listener: TurnListener | undefined) =>
+  /** Stores the turn, with all that has to be true from then on, or nothing. */
+  const store = (work: Work, answer: Answer): Effect.Effect<TurnReply, TurnError> =>
+    sessions.atomically(Effect.gen(function*() {
+      const { hold, request, turn } = work
+      yield* sessions.append({ ...spoken(work), replied: answer.text, served: answer.served })
+      const letterId = answer.exhausted === undefined
+        ? undefined
+        : yield* keep(letters, failedTurn(work), Attempts.ofError(answer.exhausted))
+      const reply: TurnReply = {
+        ...toReply(request.agent, turn.sessionId, answer),
+        ...(letterId === undefined ? {} : { letterId })
+      }
+      if (hold === undefined) return reply
+      yield* requests.answer(hold, JSON.stringify(reply))
+      // An earlier try had failed and was kept; there is nothing left to do for it.
+      if (hold.letter !== undefined && letterId === undefined) {
+        yield* Effect.mapError(
+          letters.archive([hold.letter], "the client asked again and was answered"),
+          (cause) => new StorageError({ cause })
+        )
+      }
+      return reply
+    }))
+
+  const attempt = (work: Work, listener: TurnListener | undefined) =>
     Effect.gen(function*() {
-      const first = request.sessionId === undefined
-      const history = first ? [] : yield* sessions.recent(sessionId, policies.history.messages)
-      const prompt = promptOf(request.agent, history, request.message)
+      const { request, turn } = work
+      const { messages, next } = request.sessionId === undefined
+        ? nothingSaid
+        : yield* sessions.recent(turn.sessionId, policies.history.messages)
+      work.after = next
+      const prompt = promptOf(request.agent, messages, request.message)
       if (listener !== undefined) yield* listener.onThinking
-      const asking = listener === undefined
-        ? ask(model, prompt, options)
-        : askBitByBit(model, prompt, { ...options, onDelta: listener.onDelta })
-      const answer = yield* Effect.provideContext(asking, guards)
-      const served: Served = { route: options.model, degraded: false, attempts: answer.attempts }
-      yield* sessions.append({
-        sessionId,
-        agent: request.agent.name,
-        first,
-        said: request.message,
-        replied: answer.text,
-        served
-      })
-      return toReply(request.agent, sessionId, answer, served, options.model)
+      const answer = yield* ask(
+        { agent: request.agent.name, message: request.message, prompt },
+        { ...options, onDelta: listener?.onDelta }
+      ).pipe(Effect.provideContext(services), TurnMeasures.stage("llm"))
+      yield* TurnMeasures.tell((session) => session.count("llm", answer.completionTokens))
+      return yield* store(work, answer)
     }).pipe(
-      order.inTurn(sessionId),
+      order.inTurn(work.turn.sessionId),
       policies.wholeTurn(options.maxRun),
-      Effect.annotateLogs("agent", request.agent.name)
+      TurnMeasures.measured(metrics, work.turn.sessionId)
     )
+
+  /** Keeps what is worth it. The client hears of the failure after that, and of a letter only if there is one. */
+  const keepFailed = (work: Work, cause: Cause.Cause<TurnError>) =>
+    Effect.gen(function*() {
+      if (!(yield* isWorthKeeping(cause))) {
+        if (work.hold !== undefined) yield* requests.letGo(work.hold, undefined)
+        return yield* Effect.failCause(cause)
+      }
+      const letterId = yield* keep(letters, failedTurn(work), Attempts.ofCause(cause))
+      if (work.hold !== undefined) yield* requests.letGo(work.hold, letterId)
+      return yield* new DeadTurn({ letterId, sessionId: work.turn.sessionId, cause })
+    })
+
+  const run = (work: Work): Turn => (listener) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.catchCause(
+        restore(
+          work.hold === undefined
+            ? attempt(work, listener)
+            : requests.holding(work.hold)(attempt(work, listener))
+        ),
+        (cause) => keepFailed(work, cause)
+      )
+    ).pipe(Effect.annotateLogs("agent", work.request.agent.name))
+
+  const toRun = Effect.fnUntraced(function*(request: TurnRequest, turn: TurnIds, hold: Hold | undefined) {
+    const askedAt = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))
+    const after = request.sessionId === undefined ? 0 : null
+    return { run: run({ request, turn, hold, askedAt, after }), isReplayed: false }
+  })
+
+  const completed = Effect.fnUntraced(function*(failed: FailedTurn) {
+    const isComplete = Effect.map(
+      sessions.servedIn(failed.turn),
+      (served) => served !== undefined && !isApology(served)
+    )
+    if (yield* isComplete) return
+    const agent = Agents.find(failed.agent)
+    if (agent === undefined) return yield* new AgentGone({ agent: failed.agent })
+    const { messages } = failed.first
+      ? nothingSaid
+      : yield* sessions.recent(failed.session_id, policies.history.messages, failed.after)
+    const answer = yield* Effect.provideContext(
+      askModels(promptOf(agent, messages, failed.message), options),
+      services
+    )
+    yield* sessions.atomically(Effect.gen(function*() {
+      const before = yield* sessions.servedIn(failed.turn)
+      if (before !== undefined && !isApology(before)) return
+      const turn = {
+        id: failed.turn,
+        sessionId: failed.session_id,
+        agent: agent.name,
+        first: failed.first,
+        said: failed.message,
+        replied: answer.text,
+        served: answer.served
+      }
+      yield* before === undefined ? sessions.append(turn) : sessions.replaceReply(turn)
+      const reply = toReply(agent, failed.session_id, answer)
+      yield* requests.answerTurn(failed.turn, JSON.stringify(reply))
+    }))
+  })
 
   return Turns.of({
     begin: Effect.fnUntraced(function*(request) {
-      if (request.sessionId === undefined) {
-        const sessionId = yield* sessions.newId
-        return (listener) => run(request, sessionId, listener)
+      const { agent, message, named, newSessionId, sessionId } = request
+      if (sessionId !== undefined) {
+        const owner = yield* sessions.agentOf(sessionId)
+        if (owner !== agent.name) return yield* new WrongAgent({ sessionId, agent: owner })
       }
-      const { sessionId } = request
-      const agent = yield* sessions.agentOf(sessionId)
-      if (agent !== request.agent.name) return yield* new WrongAgent({ sessionId, agent })
-      return (listener) => run(request, sessionId, listener)
-    })
+      const turn = { id: yield* sessions.newId, sessionId: sessionId ?? newSessionId ?? (yield* sessions.newId) }
+      if (named === undefined) return yield* toRun(request, turn, undefined)
+      const begun = yield* requests.begin({ ...named, asked: [agent.name, sessionId ?? null, message], turn })
+      // It was written by this module, for this module to read.
+      if (begun._tag === "Answered") return { run: replaying(JSON.parse(begun.reply) as TurnReply), isReplayed: true }
+      return yield* toRun(request, begun.hold.turn, begun.hold)
+    }),
+    complete: (failed) =>
+      completed(failed).pipe(policies.wholeTurn(options.maxRun), Effect.annotateLogs("agent", failed.agent))
   })
 })
 
-/** Runs turns with the program's language model, and keeps them in its sessions. */
+/** A turn that happened before: the listener gets all of the reply at once. */
+const replaying = (reply: TurnReply): Turn => (listener) =>
+  Effect.as(listener === undefined ? Effect.void : listener.onDelta(reply.text), reply)
+
+const nothingSaid: { readonly messages: ReadonlyArray<Message>; readonly next: number } = { messages: [], next: 0 }
+
+const spoken = ({ request, turn }: Work) => ({
+  id: turn.id,
+  sessionId: turn.sessionId,
+  agent: request.agent.name,
+  first: request.sessionId === undefined,
+  said: request.message
+})
+
+const failedTurn = ({ after, askedAt, request, turn }: Work): FailedTurn => ({
+  turn: turn.id,
+  agent: request.agent.name,
+  session_id: turn.sessionId,
+  first: request.sessionId === undefined,
+  after,
+  message: request.message,
+  request_id: request.requestId ?? null,
+  idempotency_key: request.named?.name ?? null,
+  asked_at: askedAt
+})
+
+/** Runs turns with the program's language models, and keeps them in its sessions. */
 export const layer = (
   options: Options
-): Layer.Layer<Turns, never, Sessions | LanguageModel.LanguageModel | policies.Guards | Spending> =>
+): Layer.Layer<Turns, never, Sessions | Requests | FailedTurns | SessionMetrics | Services | Replies> =>
   Layer.effect(Turns, make(options))
 
-const promptOf = (agent: Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
+const promptOf = (agent: Agents.Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
   { role: "system", content: agent.system },
   ...within(policies.history.characters, history).map(({ content, role }) => ({ role, content })),
   { role: "user", content: message }
@@ -140,25 +311,15 @@ const within = (characters: number, history: ReadonlyArray<Message>): ReadonlyAr
   return start === -1 ? [] : history.slice(start)
 }
 
-const toReply = (
-  agent: Agent,
-  sessionId: string,
-  answer: Answer,
-  served: Served,
-  configuredModel: string
-): TurnReply => {
-  const model = answer.model ?? configuredModel
-  const { completionTokens, promptTokens } = answer
-  return {
-    sessionId,
-    agent: agent.name,
-    text: answer.text,
-    model,
-    usage: {
-      promptTokens,
-      completionTokens,
-      costUsd: costUsd(model, { prompt: promptTokens, completion: completionTokens })
-    },
-    served
-  }
-}
+const toReply = (agent: Agents.Agent, sessionId: string, answer: ModelAnswer): TurnReply => ({
+  sessionId,
+  agent: agent.name,
+  text: answer.text,
+  model: answer.model,
+  usage: {
+    promptTokens: answer.promptTokens,
+    completionTokens: answer.completionTokens,
+    costUsd: answer.costUsd
+  },
+  served: answer.served
+})

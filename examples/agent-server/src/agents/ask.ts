@@ -1,156 +1,100 @@
-/** Asks a language model for the next reply of a conversation, under the server's policies. */
+/** Asks for the next reply of a conversation, and has one whatever becomes of the models. */
+import * as Deadline from "effect-resilience/Deadline"
 import * as Failure from "effect-resilience/Failure"
-import type * as AiError from "effect/ai/AiError"
-import type * as LanguageModel from "effect/ai/LanguageModel"
+import * as FallbackChain from "effect-resilience/FallbackChain"
 import type * as Prompt from "effect/ai/Prompt"
-import type * as Response from "effect/ai/Response"
 import * as Data from "effect/Data"
-import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
-import { type Record, Spending } from "../limits/Spending.ts"
-import * as policies from "../policies.ts"
-import { estimateOf, promptTokensOf, usedBy, usedByDelta } from "./usage.ts"
+import { Models } from "../providers/Models.ts"
+import { askModels, Calls, type ModelAnswer, type ModelsError, type Options, type Services } from "./askModels.ts"
+import { Replies, standIn } from "./replies.ts"
+import { ReplyRefused } from "./Reply.ts"
 
-/** What a model replied, and what it took. */
-export interface Answer {
-  readonly text: string
-  /** The model that says it answered. */
-  readonly model: string | undefined
-  readonly promptTokens: number
-  readonly completionTokens: number
-  /** How many calls it took. */
-  readonly attempts: number
+/** Why no model answered, when no other request would have fared better. */
+type NoAnswer = FallbackChain.FallbackExhausted | Deadline.DeadlineExceeded
+
+/** What is to be replied to. */
+export interface Question {
+  readonly agent: string
+  /** What the user said, which is the end of `prompt`. */
+  readonly message: string
+  readonly prompt: Prompt.RawInput
 }
 
-/** The reply broke off after its beginning had been passed on, so it could not be asked for again. */
-class ReplyCutShort extends Data.TaggedError("ReplyCutShort")<{ readonly cause: unknown }> {
-  override readonly message = "The reply broke off";
-
-  [Failure.symbol](): Failure.Info {
-    return { kind: "Permanent", scope: "dependency", code: "ReplyCutShort", message: this.message }
-  }
+/** What is replied. The model of a reply that no model gave is `none`. */
+export interface Answer extends ModelAnswer {
+  /**
+   * Set when all that was left to say is an apology: the turn failed for good, and this is why. A model may be asked again,
+   * with `askModels`, when there is one that answers.
+   */
+  readonly exhausted: NoAnswer | undefined
 }
 
-/** The model will not reply to this. */
-class ReplyRefused extends Data.TaggedError("ReplyRefused") {
-  override readonly message = "The provider's content policy refused the reply";
+/** No model that there is takes a conversation of this length. */
+class ConversationTooLong extends Data.TaggedError("ConversationTooLong") {
+  override readonly message = "The conversation fits into none of the models";
 
   [Failure.symbol](): Failure.Info {
-    return { kind: "Permanent", scope: "request", code: "ContentPolicyError", message: this.message }
+    return { kind: "Permanent", scope: "request", code: "ContextTooLong", message: this.message }
   }
 }
 
 /** Everything that asking can fail with. */
-export type AskError = AiError.AiError | policies.Refusal | ReplyCutShort | ReplyRefused
+export type AskError = Exclude<ModelsError, FallbackChain.FallbackExhausted> | ConversationTooLong
 
-/** There is one provider yet. */
-const dependency: policies.Dependency = "llm-primary"
-
-type Asked = Effect.Effect<Answer, AskError, policies.Guards | Spending>
-
-/** Asks for a whole reply. */
+/**
+ * Asks the models; when none of them answers, there is a reply that was given before, a canned one, or an apology. It fails
+ * when the request is to blame, and when a reply broke off that had been passed on in part.
+ */
 export const ask = (
-  model: LanguageModel.LanguageModel,
-  prompt: Prompt.RawInput,
-  options: { readonly maxRun: Duration.Duration; readonly model: string }
-): Asked =>
-  Effect.flatMap(Spending, (spending) => {
-    let attempts = 0
-    const attempt = Effect.suspend(() => {
-      attempts++
-      return model.generateText({ prompt })
-    })
-    const call = Effect.flatMap(policies.wholeReply(dependency, options.maxRun)(attempt), (response) => {
-      const reply = new Reply()
-      for (const part of response.content) reply.take(part)
-      return reply.answer(attempts)
-    })
-    return spending.during(dependency, estimateOf(prompt, options.model), () =>
-      call, (answer) =>
-      usedBy(options.model, answer))
-  })
-
-/** Asks for a reply that is passed on bit by bit. What came of a stream that is left is charged. */
-export const askBitByBit = (
-  model: LanguageModel.LanguageModel,
-  prompt: Prompt.RawInput,
-  options: {
-    readonly maxRun: Duration.Duration
-    readonly model: string
-    readonly onDelta: (text: string) => Effect.Effect<void>
-  }
-): Asked =>
+  question: Question,
+  options: Options
+): Effect.Effect<Answer, AskError, Services | Replies> =>
   Effect.gen(function*() {
-    const spending = yield* Spending
-    const begun = yield* Deferred.make<void>()
-    const promptTokens = promptTokensOf(prompt)
-    let attempts = 0
-    const attempt = (record: Record) =>
-      Effect.suspend(() => {
-        attempts++
-        const reply = new Reply()
-        return model.streamText({ prompt }).pipe(
-          Stream.runForEach((part) => {
-            const prompted = reply.isEmpty ? promptTokens : 0
-            const delta = reply.take(part)
-            if (delta === "") return Effect.void
-            Deferred.doneUnsafe(begun, Effect.void)
-            return Effect.andThen(record(usedByDelta(options.model, prompted, delta)), options.onDelta(delta))
-          }),
-          Effect.mapError((cause) => reply.isEmpty ? cause : new ReplyCutShort({ cause })),
-          Effect.flatMap(() => reply.answer(attempts))
-        )
+    const models = yield* Models
+    const replies = yield* Replies
+    const { agent, message, prompt } = question
+    const conversation = { agent, prompt, model: models.preferred }
+    const calls = new Calls()
+    return yield* askModels(prompt, options, calls).pipe(
+      Effect.tap(({ model, text }) => text === "" ? Effect.void : replies.set(conversation, { text, model })),
+      Effect.map((answer): Answer => ({ ...answer, exhausted: undefined })),
+      Effect.catchIf(isNoAnswer, (error) => {
+        const refused = refusalIn(error)
+        if (refused !== undefined) return Effect.fail(refused)
+        return Effect.gen(function*() {
+          const { model, route, text } = yield* standIn(conversation, message)
+          yield* Effect.annotateLogs(Effect.logWarning("No model answered"), { route, reason: error.message })
+          if (options.onDelta !== undefined) yield* options.onDelta(text)
+          return {
+            text,
+            model,
+            promptTokens: 0,
+            completionTokens: 0,
+            costUsd: 0,
+            served: { route, degraded: true, attempts: calls.count },
+            exhausted: route === "static" ? error : undefined
+          }
+        })
       })
-    return yield* spending.during(
-      dependency,
-      estimateOf(prompt, options.model),
-      (record) => policies.streamedReply(dependency, options.maxRun, Deferred.await(begun))(attempt(record)),
-      (answer) => usedBy(options.model, answer)
     )
   })
 
-/** A reply while it comes in. */
-class Reply {
-  private text = ""
-  private model: string | undefined
-  private usage: Response.Usage | undefined
-  private refused = false
+const isNoAnswer = (error: ModelsError): error is NoAnswer =>
+  FallbackChain.isFallbackExhausted(error) || Deadline.isDeadlineExceeded(error)
 
-  get isEmpty(): boolean {
-    return this.text === ""
-  }
+/** Routes that were left out for a time only: one of them might have answered. */
+const temporary: ReadonlySet<string> = new Set(["Cooling", "Limited", "Halted", "Budget"])
 
-  /** Takes the next part, and returns the text in it. */
-  take(part: Response.AnyPart): string {
-    switch (part.type) {
-      case "text":
-        this.text += part.text
-        return part.text
-      case "text-delta":
-        this.text += part.delta
-        return part.delta
-      case "response-metadata":
-        this.model = part.modelId ?? this.model
-        return ""
-      case "finish":
-        this.usage = part.usage
-        this.refused = part.reason === "content-filter"
-        return ""
-      default:
-        return ""
-    }
-  }
-
-  answer(attempts: number): Effect.Effect<Answer, ReplyRefused> {
-    if (this.refused && this.isEmpty) return Effect.fail(new ReplyRefused())
-    return Effect.succeed({
-      text: this.text,
-      model: this.model,
-      promptTokens: this.usage?.inputTokens.total ?? 0,
-      completionTokens: this.usage?.outputTokens.total ?? 0,
-      attempts
-    })
-  }
+/** What is wrong with the request, where that is why nobody answered it. */
+const refusalIn = (error: NoAnswer): ReplyRefused | ConversationTooLong | undefined => {
+  if (!FallbackChain.isFallbackExhausted(error)) return undefined
+  const { attempts, skipped } = error
+  if (skipped.some(({ reason }) => temporary.has(reason))) return undefined
+  const last = attempts.at(-1)
+  if (last?.code === "ContentPolicyError") return new ReplyRefused()
+  const isTooLong = last === undefined
+    ? skipped.some(({ reason }) => reason === "ContextWindow")
+    : last.code === "ContextTooLong" || last.code === "413"
+  return isTooLong ? new ConversationTooLong() : undefined
 }

@@ -22,12 +22,18 @@ const perMillionTokens: Readonly<Record<string, Price>> = {
 /** Providers append the date of a version: `gpt-4o-2024-08-06` costs what `gpt-4o` costs. */
 const datedVersion = /-(\d{4}-\d{2}-\d{2}|\d{8}|latest)$/
 
+/** The name of a model without the date of its version. */
+export const undated = (model: string): string => model.replace(datedVersion, "")
+
+/** What a million tokens of a model cost, or `undefined` where that is not known. */
+export const priceOf = (model: string): Price | undefined => perMillionTokens[undated(model)]
+
 /** The cost in US dollars, to a millionth of a cent, or `null` where the price is not known. */
 export const costUsd = (
   model: string,
   tokens: { readonly prompt: number; readonly completion: number }
 ): number | null => {
-  const price = perMillionTokens[model.replace(datedVersion, "")]
+  const price = priceOf(model)
   if (price === undefined) return null
   const cost = (tokens.prompt * price.prompt + tokens.completion * price.completion) / 1_000_000
   return Math.round(cost * 1e8) / 1e8

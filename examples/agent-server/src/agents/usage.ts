@@ -1,32 +1,57 @@
-/** What calls to a model use, in tokens and money: thought before, known after, and guessed while a stream runs. */
-import type * as Prompt from "effect/ai/Prompt"
+/** What calls to a model use, in tokens and money: thought before, and known, or guessed from what was heard, after. */
+import * as FallbackChain from "effect-resilience/FallbackChain"
+import * as Prompt from "effect/ai/Prompt"
+import type * as Effect from "effect/Effect"
 import type { Used } from "../limits/Spending.ts"
-import type { Answer } from "./ask.ts"
 import { costUsd } from "./prices.ts"
 
+/** The tokens of a call. */
+export interface Tokens {
+  readonly prompt: number
+  readonly completion: number
+}
+
 /** The length of a usual reply, in tokens. */
-const usualReply = 300
+export const usualReply = 300
 
 /** Four characters are about a token. */
-const tokensIn = (text: string): number => Math.ceil(text.length / 4)
+export const tokensIn = (text: string): number => Math.ceil(text.length / 4)
 
-/** The tokens of a prompt, about. */
-export const promptTokensOf = (prompt: Prompt.RawInput): number => tokensIn(JSON.stringify(prompt))
+const textIn = ({ content }: Prompt.Message): string =>
+  typeof content === "string"
+    ? content
+    : content.map((part) => part.type === "text" ? part.text : "").join("\n")
 
-/** What is charged; a model without a known price is charged its tokens only. */
-const usedFor = (model: string, tokens: { readonly prompt: number; readonly completion: number }): Used => ({
-  tokens: tokens.prompt + tokens.completion,
-  costUsd: costUsd(model, tokens) ?? 0
+/** The tokens of a prompt, about: those of its texts, three for the frame of each message, and three for that of the reply. */
+export const promptTokensOf = (prompt: Prompt.RawInput): number =>
+  Prompt.make(prompt).content.reduce((sum, message) => sum + tokensIn(textIn(message)) + 3, 3)
+
+/** What a call is thought to use before it is made; a model without a known price, only tokens. */
+export const estimateOf = (model: string, promptTokens: number): Used => ({
+  requests: 1,
+  tokens: promptTokens + usualReply,
+  costUsd: costUsd(model, { prompt: promptTokens, completion: usualReply }) ?? 0
 })
 
-/** What a call is thought to use before it is made. */
-export const estimateOf = (prompt: Prompt.RawInput, model: string): Used =>
-  usedFor(model, { prompt: promptTokensOf(prompt), completion: usualReply })
+/** Adds up what the attempts of one call use: for its provider's limits, and for the chain's ledger. */
+export class Meter {
+  private requests = 0
+  private tokens = 0
+  private costUsd = 0
 
-/** What a bit of a stream adds. The prompt is counted with the first one. */
-export const usedByDelta = (model: string, promptTokens: number, delta: string): Used =>
-  usedFor(model, { prompt: promptTokens, completion: tokensIn(delta) })
+  /** An attempt is made. */
+  attempt(): void {
+    this.requests++
+  }
 
-/** What a call has used, as the provider says. */
-export const usedBy = (model: string, answer: Answer): Used =>
-  usedFor(answer.model ?? model, { prompt: answer.promptTokens, completion: answer.completionTokens })
+  /** An attempt used this, whatever became of it. */
+  charge(model: string, { completion, prompt }: Tokens): Effect.Effect<void> {
+    this.tokens += prompt + completion
+    this.costUsd += costUsd(model, { prompt, completion }) ?? 0
+    return FallbackChain.charge({ input: prompt, output: completion })
+  }
+
+  get used(): Used {
+    return { requests: this.requests, tokens: this.tokens, costUsd: this.costUsd }
+  }
+}

@@ -17,7 +17,7 @@ const Message = Schema.String.check(
 )
 
 /** The id that the server gave a session. */
-const SessionId = Schema.String.check(
+export const SessionId = Schema.String.check(
   Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$/, { message: "must be a session id that this server gave out" })
 )
 
@@ -29,6 +29,9 @@ const ChatRequest = Schema.Struct({
   }),
   stream: Schema.optionalKey(Schema.NullOr(Schema.Boolean)).annotate({
     description: "Reply with server-sent events; the header `Accept: text/event-stream` asks for the same"
+  }),
+  idempotency_key: Schema.optionalKey(Schema.NullOr(Schema.String)).annotate({
+    description: "The same as the header `Idempotency-Key`"
   })
 }).annotate({ identifier: "ChatRequest" })
 
@@ -57,14 +60,21 @@ export const ChatReply = Schema.Struct({
   agent: Schema.String,
   model: Schema.String,
   usage: Usage,
-  served: Served
+  served: Served,
+  letter_id: Schema.optionalKey(Schema.String.annotate({
+    description:
+      "Where the reply is an apology: the dead letter that the turn has become; also in the header X-Dead-Letter"
+  }))
 }).annotate({ identifier: "ChatReply" })
 export type ChatReply = typeof ChatReply.Type
 
-const turnProblems = [
+/** What can end a turn, spoken or written. */
+export const turnProblems = [
   Problems.SessionNotFound,
   Problems.WrongAgent,
   Problems.SessionBusy,
+  Problems.IdempotencyKeyInUse,
+  Problems.IdempotencyKeyReused,
   Problems.ContentRefused,
   Problems.ContextTooLong,
   Problems.ProviderRateLimited,
@@ -72,6 +82,7 @@ const turnProblems = [
   Problems.BadUpstream,
   Problems.UpstreamUnavailable,
   Problems.StorageUnavailable,
+  Problems.ShuttingDown,
   Problems.DeadlineExceeded
 ] as const
 
@@ -79,7 +90,8 @@ const turnProblems = [
 export const TurnProblem = Schema.Union(turnProblems)
 export type TurnProblem = typeof TurnProblem.Type
 
-const event = <const Name extends string, Data extends Schema.Constraint>(name: Name, data: Data) =>
+/** An event of a stream. Its data is JSON. */
+export const event = <const Name extends string, Data extends Schema.Constraint>(name: Name, data: Data) =>
   Schema.Struct({ event: Schema.tag(name), data: Schema.fromJsonString(data) })
 
 /** The agent has begun with a part of its work. */
@@ -91,7 +103,7 @@ const DeltaEvent = event("delta", Schema.Struct({ text: Schema.String }))
 /** The reply is complete and stored. The last event of a turn that succeeded. */
 const DoneEvent = event("done", ChatReply)
 
-/** The turn failed, and nothing of it is stored. The last event of a turn that failed. */
+/** The turn failed, and nothing of it is in the session. The last event of a turn that failed. */
 const ErrorEvent = event("error", TurnProblem)
 
 /** What a streamed reply consists of. */
@@ -116,6 +128,8 @@ export class ChatApi extends HttpApiGroup.make("chat").add(
     summary: "Say something to an agent",
     description:
       "With `stream: true` or `Accept: text/event-stream` the reply is a stream of the events `step`, `delta`, "
-      + "`done` and `error`. Each has a JSON object as its data; the last one is `done` or `error`."
+      + "`done` and `error`. Each has a JSON object as its data; the last one is `done` or `error`.\n\n"
+      + "With the header `Idempotency-Key` the same request can be sent again: within 24 hours of its reply it gets that reply "
+      + "again, with `Idempotency-Replayed: true`."
   }))
 ).middleware(RateLimits).middleware(Authentication).annotateMerge(OpenApi.annotations({ title: "Chat" })) {}

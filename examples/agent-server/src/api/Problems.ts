@@ -11,16 +11,20 @@ const InvalidField = Schema.Struct({
   message: Schema.String
 })
 
+/** Where the turn that failed is kept, and the session that will have it when it has been completed. */
+const kept = {
+  letter_id: Schema.optionalKey(Schema.String.annotate({
+    description: "The dead letter that the turn has become; also in the header X-Dead-Letter"
+  })),
+  session_id: Schema.optionalKey(Schema.String.annotate({
+    description: "The session that will have the turn when it has been redriven"
+  }))
+}
+
 export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   "InvalidRequest",
   kind("invalid_request"),
   { ...members("invalid_request"), errors: Schema.Array(InvalidField) }
-) {}
-
-export class MalformedRequest extends HttpApiError.Problem<MalformedRequest>()(
-  "MalformedRequest",
-  kind("malformed_request"),
-  members("malformed_request")
 ) {}
 
 export class AgentNotFound extends HttpApiError.Problem<AgentNotFound>()(
@@ -35,16 +39,16 @@ export class SessionNotFound extends HttpApiError.Problem<SessionNotFound>()(
   members("session_not_found")
 ) {}
 
+export class FallbackRouteNotFound extends HttpApiError.Problem<FallbackRouteNotFound>()(
+  "FallbackRouteNotFound",
+  kind("fallback_route_not_found"),
+  members("fallback_route_not_found")
+) {}
+
 export class NotSimulated extends HttpApiError.Problem<NotSimulated>()(
   "NotSimulated",
   kind("not_simulated"),
   members("not_simulated")
-) {}
-
-export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()(
-  "RequestTimeout",
-  kind("request_timeout"),
-  members("request_timeout")
 ) {}
 
 export class WrongAgent extends HttpApiError.Problem<WrongAgent>()(
@@ -57,6 +61,18 @@ export class SessionBusy extends HttpApiError.Problem<SessionBusy>()(
   "SessionBusy",
   kind("session_busy"),
   { ...members("session_busy"), retry_after: RetryAfter }
+) {}
+
+export class IdempotencyKeyInUse extends HttpApiError.Problem<IdempotencyKeyInUse>()(
+  "IdempotencyKeyInUse",
+  kind("idempotency_key_in_use"),
+  { ...members("idempotency_key_in_use"), retry_after: RetryAfter }
+) {}
+
+export class IdempotencyKeyReused extends HttpApiError.Problem<IdempotencyKeyReused>()(
+  "IdempotencyKeyReused",
+  kind("idempotency_key_reused"),
+  members("idempotency_key_reused")
 ) {}
 
 export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()(
@@ -83,16 +99,28 @@ export class ContentRefused extends HttpApiError.Problem<ContentRefused>()(
   members("content_refused")
 ) {}
 
+export class InvalidAudio extends HttpApiError.Problem<InvalidAudio>()(
+  "InvalidAudio",
+  kind("invalid_audio"),
+  members("invalid_audio")
+) {}
+
+export class NoSpeech extends HttpApiError.Problem<NoSpeech>()(
+  "NoSpeech",
+  kind("no_speech"),
+  members("no_speech")
+) {}
+
+export class TurnInterrupted extends HttpApiError.Problem<TurnInterrupted>()(
+  "TurnInterrupted",
+  kind("turn_interrupted"),
+  members("turn_interrupted")
+) {}
+
 export class ContextTooLong extends HttpApiError.Problem<ContextTooLong>()(
   "ContextTooLong",
   kind("context_too_long"),
   members("context_too_long")
-) {}
-
-export class HeadersTooLarge extends HttpApiError.Problem<HeadersTooLarge>()(
-  "HeadersTooLarge",
-  kind("headers_too_large"),
-  members("headers_too_large")
 ) {}
 
 export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimited>()(
@@ -100,6 +128,7 @@ export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimite
   kind("provider_rate_limited"),
   {
     ...members("provider_rate_limited"),
+    ...kept,
     error: Schema.tag("rate_limit_exceeded"),
     retry_after: RetryAfter
   }
@@ -108,19 +137,19 @@ export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimite
 export class InternalError extends HttpApiError.Problem<InternalError>()(
   "InternalError",
   kind("internal_error"),
-  members("internal_error")
+  { ...members("internal_error"), ...kept }
 ) {}
 
 export class BadUpstream extends HttpApiError.Problem<BadUpstream>()(
   "BadUpstream",
   kind("bad_upstream"),
-  members("bad_upstream")
+  { ...members("bad_upstream"), ...kept }
 ) {}
 
 export class UpstreamUnavailable extends HttpApiError.Problem<UpstreamUnavailable>()(
   "UpstreamUnavailable",
   kind("upstream_unavailable"),
-  { ...members("upstream_unavailable"), retry_after: RetryAfter }
+  { ...members("upstream_unavailable"), ...kept, retry_after: RetryAfter }
 ) {}
 
 export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>()(
@@ -132,5 +161,11 @@ export class StorageUnavailable extends HttpApiError.Problem<StorageUnavailable>
 export class DeadlineExceeded extends HttpApiError.Problem<DeadlineExceeded>()(
   "DeadlineExceeded",
   kind("deadline_exceeded"),
-  members("deadline_exceeded")
+  { ...members("deadline_exceeded"), ...kept }
+) {}
+
+export class ShuttingDown extends HttpApiError.Problem<ShuttingDown>()(
+  "ShuttingDown",
+  kind("shutting_down"),
+  { ...members("shutting_down"), retry_after: RetryAfter }
 ) {}

@@ -57,6 +57,11 @@ export const problemKinds = {
     title: "No such letter",
     meaning: "There is no dead letter of this id: it never was, or it was evicted."
   },
+  fallback_route_not_found: {
+    status: 404,
+    title: "No such route",
+    meaning: "There is no fallback chain of this name, or none of its routes is called that."
+  },
   service_not_found: {
     status: 404,
     title: "No such service",
@@ -92,6 +97,17 @@ export const problemKinds = {
     title: "Not in this state",
     meaning: "The dead letter is in a state in which this cannot be done; 'state' says which."
   },
+  idempotency_key_in_use: {
+    status: 409,
+    title: "Request is being answered",
+    meaning:
+      "A request with the same 'Idempotency-Key' is being answered just now; sent again later, it gets the same reply."
+  },
+  turn_interrupted: {
+    status: 409,
+    title: "Turn interrupted",
+    meaning: "The user went on speaking: a newer turn of the session began before this one had ended."
+  },
   body_too_large: {
     status: 413,
     title: "Body too large",
@@ -116,6 +132,21 @@ export const problemKinds = {
     status: 422,
     title: "Context too long",
     meaning: "The message and its history do not fit into the model."
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: "Key of another request",
+    meaning: "The 'Idempotency-Key' was used with another request. A new request needs a new key."
+  },
+  invalid_audio: {
+    status: 422,
+    title: "Invalid audio",
+    meaning: "The body is no recording that can be transcribed: no WAV file, an empty one, or one of an unusual kind."
+  },
+  no_speech: {
+    status: 422,
+    title: "No speech",
+    meaning: "Nothing is said in the recording."
   },
   headers_too_large: {
     status: 431,

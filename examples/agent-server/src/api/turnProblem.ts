@@ -2,14 +2,17 @@
 import * as Deadline from "effect-resilience/Deadline"
 import * as Failure from "effect-resilience/Failure"
 import { says } from "effect-resilience/http/Problem"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { BeginError, TurnError } from "../agents/Turns.ts"
+import type { DeadTurn } from "../letters/DeadTurn.ts"
 import type { TurnProblem } from "./ChatApi.ts"
 import * as Problems from "./Problems.ts"
 
 /** Why a turn could not begin, or did not end well. */
-export type TurnFailure = BeginError | TurnError
+export type TurnFailure = BeginError | TurnError | DeadTurn<TurnError>
 
 /** The problem for why a turn could not begin, or did not end well. */
 export const turnProblem = (error: TurnFailure): Effect.Effect<TurnProblem> => {
@@ -31,23 +34,63 @@ export const turnProblem = (error: TurnFailure): Effect.Effect<TurnProblem> => {
           retry_after: 1
         })
       )
+    case "NameInUse":
+      return Effect.succeed(
+        new Problems.IdempotencyKeyInUse({
+          ...says("A request with this Idempotency-Key is being answered. Send it again in a second."),
+          retry_after: 1
+        })
+      )
+    case "NameReused":
+      return Effect.succeed(
+        new Problems.IdempotencyKeyReused(
+          says("This Idempotency-Key was used with another request. A new request needs a new key.")
+        )
+      )
+    case "DeadTurn":
+      return ofDeadTurn(error)
     default:
       return Effect.flatMap(
         Failure.classify(error),
-        (info) => Effect.as(logFailure(info), ofProvider(error, info))
+        (info) => Effect.as(logFailure(info), ofProvider(error, info, {}))
       )
   }
 }
 
-const logFailure = (info: Failure.Info) =>
+/** Where the turn is kept. */
+interface Kept {
+  readonly letter_id?: string
+  readonly session_id?: string
+}
+
+/** What the failure is told as anyway, with where the turn is kept. */
+const ofDeadTurn = ({ cause, letterId, sessionId }: DeadTurn<TurnError>): Effect.Effect<TurnProblem> =>
+  Effect.gen(function*() {
+    const kept = { letter_id: letterId, session_id: sessionId }
+    const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+    if (error === undefined) {
+      yield* Effect.logError("Unexpected error", cause)
+      return new Problems.InternalError({ ...says("Something went wrong on our side."), ...kept })
+    }
+    if (error._tag === "StorageError") return storageUnavailable
+    const info = yield* Failure.classify(error)
+    yield* Effect.annotateLogs(logFailure(info), { letter_id: letterId })
+    return ofProvider(error, info, kept)
+  })
+
+/** Tells the log what the client is not told. */
+export const logFailure = (info: Failure.Info) =>
   Effect.annotateLogs(Effect.logWarning("The turn failed"), {
     kind: info.kind,
     code: info.code,
     reason: info.message
   })
 
-const ofProvider = (error: TurnError, info: Failure.Info): TurnProblem => {
-  if (Deadline.isDeadlineExceeded(error)) return deadlineExceeded(error.budget)
+const ofProvider = (error: TurnError, info: Failure.Info, kept: Kept): TurnProblem => {
+  if (Deadline.isDeadlineExceeded(error)) {
+    const text = `There was no complete answer within ${Duration.format(error.budget)}.`
+    return new Problems.DeadlineExceeded({ ...says(text), ...kept })
+  }
   if (info.code === "ContextTooLong") {
     return new Problems.ContextTooLong(says("This conversation is too long for the model. Begin a new session."))
   }
@@ -59,27 +102,28 @@ const ofProvider = (error: TurnError, info: Failure.Info): TurnProblem => {
     case "RateLimited":
       return new Problems.ProviderRateLimited({
         ...says(`Rate limit exceeded. Try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`),
+        ...kept,
         retry_after: seconds
       })
     case "Overloaded":
       return new Problems.UpstreamUnavailable({
         ...says("The model's provider cannot take requests at the moment. Try again in a little while."),
+        ...kept,
         retry_after: seconds
       })
     case "Timeout":
-      return new Problems.DeadlineExceeded(says("The model's provider did not answer in time."))
-    default:
-      return info.code === "ReplyCutShort"
-        ? new Problems.BadUpstream(says("The model's reply broke off. Nothing of it was kept. Try again."))
-        : new Problems.BadUpstream(says("The model's provider failed, or answered something that makes no sense."))
+      return new Problems.DeadlineExceeded({ ...says("The model's provider did not answer in time."), ...kept })
+    default: {
+      const text = info.code === "ReplyCutShort"
+        ? "The model's reply broke off. Nothing of it was kept. Try again."
+        : "The model's provider failed, or answered something that makes no sense."
+      return new Problems.BadUpstream({ ...says(text), ...kept })
+    }
   }
 }
 
-const deadlineExceeded = (budget: Duration.Duration) =>
-  new Problems.DeadlineExceeded(says(`There was no complete answer within ${Duration.format(budget)}.`))
-
 /** Whole seconds, at least one; what a provider does not say is taken for five. */
-const retryAfterSeconds = (info: Failure.Info): number =>
+export const retryAfterSeconds = (info: Failure.Info): number =>
   info.retryAfter === undefined ? 5 : Math.max(1, Math.ceil(Duration.toSeconds(info.retryAfter)))
 
 /** There is no session of the id that the client gave. */

@@ -9,9 +9,7 @@ import * as Exit from "effect/Exit"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type { Routes } from "./Routes.ts"
-
-const isProbe = /^\/(health|healthz|livez|readyz)(\/|$)/
+import { isProbe, type Routes } from "./Routes.ts"
 
 /** The middleware, for a server that has these routes. Goes around everything, inside of the request's id. */
 export const middleware = (routes: Routes) =>
@@ -22,12 +20,12 @@ export const middleware = (routes: Routes) =>
     const start = clock.monotonicTimeNanosUnsafe()
     return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
       Effect.onExit(app, (exit) => {
-        const route = routes.find(request.url)?.path ?? "_unmatched"
+        const route = routes.find(request.url)
         const nanos = clock.monotonicTimeNanosUnsafe() - start
-        const log = isProbe.test(route) ? Effect.logDebug("request") : Effect.logInfo("request")
+        const log = route !== undefined && isProbe(route) ? Effect.logDebug("request") : Effect.logInfo("request")
         return Effect.annotateLogs(log, {
           method: request.method,
-          route,
+          route: route?.path ?? "_unmatched",
           status: statusOf(exit),
           duration_ms: Math.round(Number(nanos) / 10_000) / 100
         })

@@ -10,6 +10,11 @@ export interface Route {
   readonly methods: ReadonlyArray<string>
 }
 
+/** Whether an orchestrator or a load balancer asks at this route how the server is. */
+export const isProbe = ({ path }: Route): boolean => probes.test(path)
+
+const probes = /^\/(health|healthz|livez|ready|readyz|startupz)(\/|$)/
+
 /** Finds the route of a URL, whatever the method. */
 export interface Routes {
   readonly find: (url: string) => Route | undefined

@@ -1,46 +1,52 @@
 /**
- * The listening socket: Node's HTTP server with limits on how long a request may take to arrive, and a problem as the
- * reply to what is not HTTP.
+ * The listening socket: Node's HTTP server with limits on how long a request may take to arrive, with problems as the reply
+ * to what is not HTTP, and with a way out of service that fails no request.
  *
- * When the server stops it takes no new connections, lets the requests that are under way finish for up to
- * `shutdownTimeout`, and interrupts those that are left.
+ * `NodeServer` says what happens when it is told to stop. What it says by itself is a problem of ours.
  */
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { says } from "effect-resilience/http/Problem"
+import * as NodeServer from "@effect-resilience/node/NodeServer"
+import * as HealthProbes from "effect-resilience/HealthProbes"
+import * as Problem from "effect-resilience/http/Problem"
 import * as RequestId from "effect-resilience/http/RequestId"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpServerError from "effect/http/HttpServerError"
-import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
-import * as ProblemDetails from "effect/http/ProblemDetails"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
-import { createServer, type Server, STATUS_CODES } from "node:http"
-import type { Duplex } from "node:stream"
-import * as Problems from "../api/Problems.ts"
-import { orCannotStart } from "../startup/CannotStart.ts"
+import { kind, type ProblemCode } from "../api/problemKinds.ts"
+import { type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import type { ShutdownTimes } from "../startup/shutdownTimes.ts"
 
-/** Where to listen, and how long to wait for requests that are under way when the server stops. */
+/** Where to listen, and how to leave. */
 export interface Options {
   readonly host: string
   readonly port: number
-  readonly shutdownTimeout: Duration.Input
+  readonly shutdown: ShutdownTimes
 }
 
-/** How long a client may take to send its request, and an idle connection may stay open, in milliseconds. */
-const limits = { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000 }
-
-/** Listens; fails with a line that says why when it cannot. */
-export const layer = (options: Options) =>
+/** Listens; fails with a line that says why when it cannot. Readiness goes down as soon as the server is told to stop. */
+export const layer = (
+  { host, port, shutdown }: Options
+): Layer.Layer<NodeServer.Provided, CannotStart, HealthProbes.HealthProbes> =>
   orCannotStart(
-    NodeHttpServer.layer(() => closingIdleConnections(answeringEveryone(createServer(limits))), {
-      host: options.host,
-      port: options.port,
-      gracefulShutdownTimeout: options.shutdownTimeout
+    NodeServer.layer({
+      host,
+      port,
+      preStopDelay: shutdown.preStopDelay,
+      drainTimeout: shutdown.drainTimeout,
+      terminationGracePeriod: shutdown.gracePeriod
+    }, {
+      onDrain: HealthProbes.drain,
+      refusal: () => shuttingDown,
+      unreadable: (what) => unreadable[what]()
     }),
-    (error) => cannotListen(error, options)
+    (error) => cannotListen(error, { host, port })
   )
 
-const cannotListen = (error: HttpServerError.ServeError, { host, port }: Options): string => {
+const cannotListen = (
+  error: HttpServerError.ServeError,
+  { host, port }: Pick<Options, "host" | "port">
+): string => {
   const code = Predicate.hasProperty(error.cause, "code") ? error.cause.code : undefined
   switch (code) {
     case "EADDRINUSE":
@@ -56,53 +62,32 @@ const cannotListen = (error: HttpServerError.ServeError, { host, port }: Options
   }
 }
 
-/** A connection that falls idle while the server stops would keep it from stopping, as long as its client likes. */
-const closingIdleConnections = (server: Server): Server =>
-  server.on("request", (_, response) =>
-    response.on("close", () => {
-      if (!server.listening) setImmediate(() => server.closeIdleConnections())
-    }))
+const problem = (
+  code: ProblemCode,
+  saying: Problem.Saying
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => Problem.reply({ code, ...kind(code) }, saying)
 
-/** Node's own replies to what it cannot parse have no body and no id. */
-const answeringEveryone = (server: Server): Server =>
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    // Writing into a reply that has begun would corrupt it, and to a client that has gone would be in vain.
-    if (error.code === "ECONNRESET" || !socket.writable || hasBegunToReply(socket)) {
-      socket.destroy(error)
-      return
-    }
-    socket.end(rawReply(problemOf(error.code)))
-  })
+/** To a request that comes on a connection which is about to be closed. */
+const shuttingDown = problem("shutting_down", {
+  message: "This server is shutting down. Send the request again, and another one will answer.",
+  retryAfter: "1 second"
+})
 
-/** Node keeps the reply that a socket is busy with in this member, and its own default handler looks at it too. */
-const hasBegunToReply = (socket: Duplex): boolean =>
-  Predicate.hasProperty(socket, "_httpMessage") && Predicate.hasProperty(socket._httpMessage, "headersSent")
-  && socket._httpMessage.headersSent === true
-
-const problemOf = (code: string | undefined) => {
-  switch (code) {
-    case "HPE_HEADER_OVERFLOW":
-      return new Problems.HeadersTooLarge(says("The request's headers are too large."))
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return new Problems.RequestTimeout(says("The request did not arrive in time."))
-    default:
-      return new Problems.MalformedRequest(says("This is not a request in HTTP/1.1."))
+/** A reply without a request: it gets an id of its own, which nothing else has. */
+const raw = (code: ProblemCode, message: string) => (): NodeServer.RawReply => {
+  const id = RequestId.makeUnsafe()
+  const { body, headers } = Effect.runSync(
+    Effect.provideService(problem(code, { message }), RequestId.RequestId, id)
+  )
+  return {
+    contentType: headers["content-type"] ?? "",
+    body: body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : "",
+    headers: { "X-Request-ID": id }
   }
 }
 
-const rawReply = (problem: HttpServerRespondable.Respondable): string => {
-  const id = RequestId.makeUnsafe()
-  const { body, status } = Effect.runSync(
-    Effect.provideService(HttpServerRespondable.toResponse(problem), RequestId.RequestId, id)
-  )
-  const text = body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : ""
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `Content-Type: ${ProblemDetails.contentType}`,
-    `Content-Length: ${Buffer.byteLength(text)}`,
-    `X-Request-ID: ${id}`,
-    "Connection: close",
-    "",
-    text
-  ].join("\r\n")
+const unreadable: { readonly [What in NodeServer.Unreadable]: () => NodeServer.RawReply } = {
+  HeadersTooLarge: raw("headers_too_large", "The request's headers are too large."),
+  RequestTimeout: raw("request_timeout", "The request did not arrive in time."),
+  MalformedRequest: raw("malformed_request", "This is not a request in HTTP/1.1.")
 }

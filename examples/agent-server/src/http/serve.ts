@@ -1,44 +1,66 @@
 /** Puts the routes on the listening socket, with what every request and every reply has in common. */
+import * as Bulkhead from "effect-resilience/Bulkhead"
+import * as Admission from "effect-resilience/http/Admission"
 import * as ClientAddress from "effect-resilience/http/ClientAddress"
 import * as Problem from "effect-resilience/http/Problem"
 import * as ProblemReplies from "effect-resilience/http/ProblemReplies"
 import * as RequestId from "effect-resilience/http/RequestId"
-import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import { flow } from "effect/Function"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import { kind } from "../api/problemKinds.ts"
+import * as Cors from "./Cors.ts"
 import * as RequestLog from "./RequestLog.ts"
-import type { Routes } from "./Routes.ts"
+import { isProbe, type Routes } from "./Routes.ts"
+
+/** What is let in, and from where. */
+export interface Options {
+  readonly table: Routes
+  /** A body larger than this is refused before it is read to its end. */
+  readonly maxBodyBytes: number
+  /** How many requests are served at once. More are refused at the door; probes are let in all the same. */
+  readonly maxInFlight: number
+  readonly corsOrigins: ReadonlyArray<string>
+  readonly trustedProxies: ReadonlyArray<string>
+}
+
+/** No client of ours needs more, and each costs memory before anything is known of who sends it. */
+const maxHeaders = 100
 
 /**
  * Serves what the routes' layer adds to the router.
  *
- * From the outside in: the client's address, the request's id, its line in the log, and a problem for everything that goes wrong. A body
- * larger than `maxBodyBytes` is refused before it is read to its end.
+ * From the outside in: the client's address, the request's id, its line in the log, what browsers are told of other sites, the
+ * door, and a problem for everything that goes wrong.
  */
-export const serve = <A, E, R>(
-  routes: Layer.Layer<A, E, R>,
-  options: {
-    readonly table: Routes
-    readonly maxBodyBytes: number
-    readonly trustedProxies: ReadonlyArray<string>
-  }
-) =>
-  Layer.unwrap(Effect.map(HttpRouter.toHttpEffect(routes), (app) =>
-    HttpServer.serve(
-      problems(options.table)(app),
+export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const app = yield* HttpRouter.toHttpEffect(routes)
+    const door = yield* Admission.make({
+      limit: yield* Bulkhead.make({ name: "requests", limit: options.maxInFlight }),
+      maxBodyBytes: options.maxBodyBytes,
+      maxHeaders,
+      exempt: isProbeRequest(options.table)
+    })
+    return HttpServer.serve(
+      door.admit(problems(options.table)(app)),
       flow(
+        Cors.middleware(options.corsOrigins),
         RequestLog.middleware(options.table),
         RequestId.middleware,
         ClientAddress.middleware(options),
-        Effect.provideService(Problem.Described, describe),
-        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(options.maxBodyBytes))
+        Effect.provideService(Problem.Described, describe)
       )
-    )))
+    )
+  }))
+
+const isProbeRequest = (table: Routes) => (request: HttpServerRequest.HttpServerRequest): boolean => {
+  const route = table.find(request.url)
+  return route !== undefined && isProbe(route)
+}
 
 const problems = (table: Routes) =>
   ProblemReplies.middleware({

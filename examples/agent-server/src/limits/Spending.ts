@@ -2,55 +2,65 @@
  * What calls to the providers may use: requests and tokens a minute, money a day.
  *
  * A call reserves what it is thought to use before it is made, so that calls under way cannot all be promised the same
- * last tokens, and is charged with what it did use when that is known. One that fails costs nothing; of a stream that its client
- * leaves, what had come so far.
+ * last tokens, and is charged with what it did use when it ends, however it ends: one that was answered, with what its provider says;
+ * one that failed, with its requests; of a stream that broke or that its client left, with what had come so far.
  */
 import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Dependency } from "../policies.ts"
-import { ofProvider, type ProviderLimits } from "./limits.ts"
+import * as policies from "../policies.ts"
+import { type AllLimits, ofProvider, type ProviderLimits } from "./limits.ts"
 
-/** What a call used, or is thought to use. */
+/** What a call used, or is thought to use. Its retries are requests too. */
 export interface Used {
+  readonly requests: number
   readonly tokens: number
   readonly costUsd: number
 }
 
-/** Hears of what a call uses while it runs. */
-export type Record = (used: Used) => Effect.Effect<void>
-
 /** The spending of this server. */
 export class Spending extends Context.Service<Spending, {
-  /** Waits a little for room, runs the call, and charges what `used` says of its end. */
-  readonly during: <A, E, R>(
-    dependency: Dependency,
+  /** Waits a little for room, runs the call, and charges what `used` says at its end. */
+  readonly during: (
+    dependency: policies.Dependency,
     estimate: Used,
-    call: (record: Record) => Effect.Effect<A, E, R>,
-    used: (answer: A) => Used
+    used: () => Used
+  ) => <A, E, R>(
+    call: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | RateLimiter.RateLimited | RateLimiter.RateLimiterUnavailable, R>
 }>()("agent-server/limits/Spending") {}
 
-const costOf = ({ costUsd, tokens }: Used): RateLimiter.Cost => ({ requests: 1, tokens, cost: costUsd })
+const costOf = ({ costUsd, requests, tokens }: Used): RateLimiter.Cost => ({ requests, tokens, cost: costUsd })
 
-const make = Effect.fnUntraced(function*(policies: { readonly [D in Dependency]: RateLimiter.Policy }) {
+/** A call that is thought to use more than there ever is waits for all of it, and is not refused for good. */
+const atMost = (estimate: Used, limits: ProviderLimits): Used => ({
+  requests: Math.min(estimate.requests, limits.requestsPerMinute),
+  tokens: Math.min(estimate.tokens, limits.tokensPerMinute),
+  costUsd: Math.min(estimate.costUsd, limits.usdPerDay)
+})
+
+const make = Effect.fnUntraced(function*(limits: AllLimits) {
   const limiter = yield* RateLimiter.RateLimiter
+  const each = {
+    "llm-primary": ofProvider("llm-primary", limits["llm-primary"]),
+    "llm-secondary": ofProvider("llm-secondary", limits["llm-secondary"]),
+    "llm-anthropic": ofProvider("llm-anthropic", limits["llm-anthropic"])
+  }
   return Spending.of({
-    during: (dependency, estimate, call, used) =>
+    during: (dependency, estimate, used) => (call) =>
       Effect.scoped(Effect.gen(function*() {
         const reservation = yield* limiter.reserve(
-          { policy: policies[dependency], key: dependency },
-          { estimate: costOf(estimate), maxWait: "5 seconds", maxQueue: 1000 }
+          { policy: each[dependency], key: dependency },
+          { estimate: costOf(atMost(estimate, limits[dependency])), ...policies.limits }
         )
-        const answer = yield* call((part) => reservation.record({ tokens: part.tokens, cost: part.costUsd }))
         // The store is in this process and does not fail; if it did, the estimate would be charged.
-        yield* Effect.ignore(reservation.settle(costOf(used(answer))))
-        return answer
+        const settle = Effect.suspend(() => Effect.ignore(reservation.settle(costOf(used()))))
+        return yield* Effect.onExit(call, () => settle)
       }))
   })
 })
 
 /** Keeps calls within these limits. */
-export const layer = (limits: ProviderLimits): Layer.Layer<Spending, never, RateLimiter.RateLimiter> =>
-  Layer.effect(Spending, make({ "llm-primary": ofProvider("llm-primary", limits) }))
+export const layer = (limits: AllLimits): Layer.Layer<Spending, never, RateLimiter.RateLimiter> =>
+  Layer.effect(Spending, make(limits))

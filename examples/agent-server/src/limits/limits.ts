@@ -25,10 +25,35 @@ export interface ProviderLimits {
   readonly usdPerDay: number
 }
 
+/** The limits of every provider. */
+export type AllLimits = { readonly [D in Dependency]: ProviderLimits }
+
+const openAi: ProviderLimits = { requestsPerMinute: 3500, tokensPerMinute: 90_000, usdPerDay: 10 }
+const anthropic: ProviderLimits = { requestsPerMinute: 50, tokensPerMinute: 50_000, usdPerDay: 10 }
+const outOfReach: ProviderLimits = { requestsPerMinute: 1e6, tokensPerMinute: 1e9, usdPerDay: 1e6 }
+
 /** Real providers limit their customers and send bills; simulated ones do neither. */
-export const providerDefaults: { readonly [Kind in Provider["_tag"]]: ProviderLimits } = {
-  OpenAiCompatible: { requestsPerMinute: 3500, tokensPerMinute: 90_000, usdPerDay: 10 },
-  Simulated: { requestsPerMinute: 1_000_000, tokensPerMinute: 1_000_000_000, usdPerDay: 1_000_000 }
+const defaults: { readonly [Kind in Provider["_tag"]]: AllLimits } = {
+  Real: { "llm-primary": openAi, "llm-secondary": openAi, "llm-anthropic": anthropic },
+  Simulated: { "llm-primary": outOfReach, "llm-secondary": outOfReach, "llm-anthropic": outOfReach }
+}
+
+/** The limits of each provider, where nothing is said of them the defaults of its kind. */
+export const limitsOf = (
+  kind: Provider["_tag"],
+  given: { readonly [Limit in keyof ProviderLimits]: number | undefined }
+): AllLimits => {
+  const one = (fallback: ProviderLimits): ProviderLimits => ({
+    requestsPerMinute: given.requestsPerMinute ?? fallback.requestsPerMinute,
+    tokensPerMinute: given.tokensPerMinute ?? fallback.tokensPerMinute,
+    usdPerDay: given.usdPerDay ?? fallback.usdPerDay
+  })
+  const all = defaults[kind]
+  return {
+    "llm-primary": one(all["llm-primary"]),
+    "llm-secondary": one(all["llm-secondary"]),
+    "llm-anthropic": one(all["llm-anthropic"])
+  }
 }
 
 /** The policy of a provider. Its key is the provider's own name: all of our calls are one customer's. */

@@ -12,17 +12,17 @@ import type * as Response from "effect/ai/Response"
 import * as Effect from "effect/Effect"
 import * as Sse from "effect/encoding/Sse"
 import * as HttpClient from "effect/http/HttpClient"
-import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { textMessages } from "./messages.ts"
 import { reasonOf, reasonOfEvent } from "./openai/errors.ts"
-import { messagesOf } from "./openai/messages.ts"
 import { ChatChunk, ChatCompletion, type ChatRequest, ErrorBody, type Usage } from "./openai/wire.ts"
+import { invalid, reasonOfClientError, reasonOfSseError, redacting, send, urlOf } from "./send.ts"
 
 /**
  * - `baseUrl`: up to and including the version, such as `https://api.openai.com/v1`.
@@ -40,14 +40,14 @@ const make = Effect.fnUntraced(function*(options: Options) {
   return yield* LanguageModel.make({
     generateText: (provided) =>
       requestFor(options, provided, false).pipe(
-        Effect.flatMap((request) => send(client, request, withoutKey)),
+        Effect.flatMap((request) => send(client, request, reasonOf, withoutKey)),
         Effect.flatMap(readCompletion),
         Effect.map(completionParts),
         failWith("generateText")
       ),
     streamText: (provided) =>
       requestFor(options, provided, true).pipe(
-        Effect.flatMap((request) => send(client, request, withoutKey)),
+        Effect.flatMap((request) => send(client, request, reasonOf, withoutKey)),
         Effect.map((response) => readChunks(response, withoutKey)),
         Stream.unwrap,
         Stream.mapError((reason) => AiError.make({ module: "OpenAiLanguageModel", method: "streamText", reason }))
@@ -70,7 +70,7 @@ const requestFor = Effect.fnUntraced(function*(
   if (provided.tools.length > 0) {
     return yield* new AiError.InvalidUserInputError({ description: "this provider takes no tools" })
   }
-  const messages = yield* messagesOf(provided.prompt)
+  const messages = yield* textMessages(provided.prompt)
   const [first, ...rest] = messages
   if (first === undefined) return yield* new AiError.InvalidUserInputError({ description: "the prompt is empty" })
   const body: ChatRequest & { readonly response_format?: unknown } = {
@@ -79,59 +79,12 @@ const requestFor = Effect.fnUntraced(function*(
     ...(stream ? { stream, stream_options: { include_usage: true } } : {}),
     ...(provided.responseFormat.type === "json" ? { response_format: { type: "json_object" } } : {})
   }
-  return HttpClientRequest.post(`${baseUrl.replace(/\/+$/, "")}/chat/completions`).pipe(
+  return HttpClientRequest.post(urlOf(baseUrl, "/chat/completions")).pipe(
     HttpClientRequest.accept(stream ? "text/event-stream" : "application/json"),
     apiKey === undefined ? (request) => request : HttpClientRequest.bearerToken(apiKey),
     HttpClientRequest.bodyJsonUnsafe(body)
   )
 })
-
-/** Takes the key out of a text: providers are known to repeat the one that they reject. */
-const redacting = (apiKey: Redacted.Redacted | undefined) => (text: string): string =>
-  apiKey === undefined ? text : text.replaceAll(Redacted.value(apiKey), "<redacted>")
-
-/** Sends a request. A reply that is no success becomes its reason. */
-const send = (
-  client: HttpClient.HttpClient,
-  request: HttpClientRequest.HttpClientRequest,
-  withoutKey: (text: string) => string
-) =>
-  client.execute(request).pipe(
-    Effect.mapError(reasonOfClientError),
-    Effect.flatMap((response) =>
-      response.status < 400
-        ? Effect.succeed(response)
-        : Effect.flatMap(
-          Effect.orElseSucceed(response.text, () => ""),
-          (body) => Effect.fail(reasonOf(response.status, response.headers, withoutKey(body)))
-        )
-    )
-  )
-
-const reasonOfClientError = (error: HttpClientError.HttpClientError): AiError.AiErrorReason => {
-  switch (error.reason._tag) {
-    case "TransportError":
-    case "EncodeError":
-    case "InvalidUrlError":
-      return new AiError.NetworkError({
-        reason: error.reason._tag,
-        method: error.request.method,
-        url: error.request.url,
-        cause: error
-      })
-    // The connection broke while the reply was read, or the reply was cut short.
-    default:
-      return new AiError.NetworkError({
-        reason: "TransportError",
-        method: error.request.method,
-        url: error.request.url,
-        description: "the reply could not be read",
-        cause: error
-      })
-  }
-}
-
-const invalid = (description: string) => new AiError.InvalidResponseError({ description })
 
 const decodeCompletion = Schema.decodeUnknownOption(Schema.fromJsonString(ChatCompletion))
 
@@ -198,9 +151,6 @@ const readChunks = (
       Stream.concat(end)
     )
   })
-
-const reasonOfSseError = (error: AiError.AiErrorReason | Sse.Retry | Sse.SseError): AiError.AiErrorReason =>
-  error._tag === "SseError" || error._tag === "Retry" ? invalid("the reply is not an event stream") : error
 
 const decodeEvent = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Union([ChatChunk, ErrorBody])))
 

@@ -1,32 +1,62 @@
-/** The language model of the server: at a real endpoint, or at a simulated one that this process runs. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as RequestId from "effect-resilience/http/RequestId"
+/** The language models that there are: at real endpoints, or at simulated ones that this process runs. */
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import type { Provider } from "../config.ts"
-import * as policies from "../policies.ts"
-import * as Simulator from "../sim/Simulator.ts"
-import { type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import type * as HttpClient from "effect/http/HttpClient"
+import type * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type { Real, Simulated } from "../config.ts"
+import type * as policies from "../policies.ts"
+import { Simulator } from "../sim/Simulator.ts"
+import * as AnthropicLanguageModel from "./AnthropicLanguageModel.ts"
 import * as OpenAiLanguageModel from "./OpenAiLanguageModel.ts"
 
-/** A client that sends the request's id on with every call. */
-const client = Layer.provide(
-  RequestId.layerClient,
-  NodeHttpClient.layerUndiciOptions({ connections: policies.providerConnections })
-)
+/** A model that can be asked: what its route is called, what its provider calls it, and whose policies it has. */
+export interface Target {
+  readonly route: string
+  readonly model: string
+  readonly dependency: policies.Dependency
+  /** Where it is, unless at its provider's own address. */
+  readonly at: string | undefined
+  readonly layer: Layer.Layer<LanguageModel.LanguageModel, never, HttpClient.HttpClient>
+}
 
-const simulated = (model: string): Layer.Layer<LanguageModel.LanguageModel, never, Simulator.Simulator> =>
-  Layer.unwrap(
-    Effect.map(Simulator.Simulator, (simulator) =>
-      OpenAiLanguageModel.layer({ baseUrl: simulator.baseUrl("llm-primary"), model }))
-  ).pipe(Layer.provide(client))
+const openAi = (dependency: policies.Dependency, options: OpenAiLanguageModel.Options): Target => ({
+  route: options.model,
+  model: options.model,
+  dependency,
+  at: options.baseUrl,
+  layer: OpenAiLanguageModel.layer(options)
+})
 
-/** Provides the language model; a simulated one with the simulator beside it, for `/sim/faults`. */
-export const layer = (provider: Provider): Layer.Layer<LanguageModel.LanguageModel, CannotStart> =>
-  provider._tag === "OpenAiCompatible"
-    ? Layer.provide(OpenAiLanguageModel.layer(provider), client)
-    : simulated(provider.model).pipe(
-      Layer.provideMerge(Simulator.layer({ seed: provider.seed })),
-      orCannotStart((error) => `the simulated provider cannot listen on loopback: ${error.message}`)
-    )
+const haiku = "claude-haiku-4-5"
+
+/** The route of the model that there is by default has its plain name, which outlives its versions. */
+const anthropic = (
+  { model = haiku, ...options }: Omit<AnthropicLanguageModel.Options, "model"> & { readonly model?: string | undefined }
+): Target => ({
+  route: model === haiku ? "claude-haiku" : model,
+  model,
+  dependency: "llm-anthropic",
+  at: options.baseUrl,
+  layer: AnthropicLanguageModel.layer({ ...options, model })
+})
+
+/** The models of the environment, the first choice first. What there is no key for is left out. */
+export const real = ({ anthropic: messages, openAi: completions }: Real): ReadonlyArray<Target> => {
+  const targets: Array<Target> = []
+  if (completions !== undefined) {
+    const { fallbackModel, ...primary } = completions
+    targets.push(openAi("llm-primary", primary))
+    if (fallbackModel !== undefined) targets.push(openAi("llm-secondary", { ...primary, model: fallbackModel }))
+  }
+  if (messages !== undefined) targets.push(anthropic(messages))
+  return targets
+}
+
+/** The simulated models, the first choice first. */
+export const simulated = ({ model }: Simulated): Effect.Effect<ReadonlyArray<Target>, never, Simulator> =>
+  Effect.map(Simulator, ({ baseUrl }) => [
+    openAi("llm-primary", { baseUrl: baseUrl("llm-primary"), model }),
+    openAi("llm-secondary", { baseUrl: baseUrl("llm-secondary"), model: "gpt-4o-mini" }),
+    anthropic({ baseUrl: baseUrl("llm-anthropic"), apiKey: Redacted.make("simulated") })
+  ])

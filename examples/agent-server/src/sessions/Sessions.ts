@@ -47,8 +47,16 @@ export interface Session {
   readonly messages: ReadonlyArray<Message>
 }
 
+/** The last messages of a session, oldest first, and the place of the one that comes next. */
+export interface History {
+  readonly messages: ReadonlyArray<Message>
+  readonly next: number
+}
+
 /** A turn that is over. */
 export interface Turn {
+  /** The same however often the turn is tried: it is stored at most once. */
+  readonly id: string
   readonly sessionId: string
   readonly agent: string
   /** Whether this is the first turn, with which the session begins. */
@@ -56,10 +64,14 @@ export interface Turn {
   readonly said: string
   readonly replied: string
   readonly served: Served
+  /** When it was over, where that is not now. ISO 8601, UTC. */
+  readonly at?: string
 }
 
 /** There is no session of this id. */
-export class SessionMissing extends Data.TaggedError("SessionMissing")<{ readonly id: string }> {}
+export class SessionMissing extends Data.TaggedError("SessionMissing")<{ readonly id: string }> {
+  override readonly message = "The session was deleted, or never was"
+}
 
 /** The database could not do what it was asked. Nothing was changed. */
 export class StorageError extends Data.TaggedError("StorageError")<{ readonly cause: unknown }> {
@@ -72,10 +84,20 @@ export class Sessions extends Context.Service<Sessions, {
   readonly newId: Effect.Effect<string>
   /** The agent of a session. */
   readonly agentOf: (id: string) => Effect.Effect<string, SessionMissing | StorageError>
-  /** The last messages of a session, oldest first. */
-  readonly recent: (id: string, limit: number) => Effect.Effect<ReadonlyArray<Message>, SessionMissing | StorageError>
+  /** The last messages of a session. With `before` only those that were there when that one was the next. */
+  readonly recent: (
+    id: string,
+    limit: number,
+    before?: number | null
+  ) => Effect.Effect<History, SessionMissing | StorageError>
   /** Stores a turn. When this succeeds, a crash of the process does not lose it. */
   readonly append: (turn: Turn) => Effect.Effect<void, SessionMissing | StorageError>
+  /** How the reply of this turn came about, or `undefined` where none is stored. */
+  readonly servedIn: (turnId: string) => Effect.Effect<Served | undefined, StorageError>
+  /** Puts another reply in the place of the one that is stored for this turn. */
+  readonly replaceReply: (turn: Turn) => Effect.Effect<void, StorageError>
+  /** All of it is stored or nothing, with what others write to the same database meanwhile. */
+  readonly atomically: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StorageError, R>
   readonly get: (id: string) => Effect.Effect<Session, SessionMissing | StorageError>
   readonly delete: (id: string) => Effect.Effect<void, SessionMissing | StorageError>
 }>()("agent-server/sessions/Sessions") {}
@@ -86,6 +108,9 @@ const MessageRow = Schema.Struct({
   at: Schema.String,
   served: Schema.NullOr(Schema.fromJsonString(Served))
 })
+
+/** Above the place of any message, in the database's integers. */
+const maxSeq = 2 ** 31 - 1
 
 const toMessage = ({ served, ...row }: typeof MessageRow.Type): Message => served === null ? row : { ...row, served }
 
@@ -100,10 +125,17 @@ const make = Effect.gen(function*() {
   })
 
   const findRecent = SqlSchema.findAll({
-    Request: Schema.Struct({ id: Schema.String, limit: Schema.Int }),
-    Result: MessageRow,
-    execute: ({ id, limit }) =>
-      sql`SELECT role, content, at, served FROM agent_messages WHERE session_id = ${id} ORDER BY seq DESC LIMIT ${limit}`
+    Request: Schema.Struct({ id: Schema.String, limit: Schema.Int, before: Schema.Int }),
+    Result: Schema.Struct({ seq: Schema.Int, ...MessageRow.fields }),
+    execute: ({ before, id, limit }) =>
+      sql`SELECT seq, role, content, at, served FROM agent_messages
+        WHERE session_id = ${id} AND seq < ${before} ORDER BY seq DESC LIMIT ${limit}`
+  })
+
+  const findServed = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: Schema.Struct({ served: Schema.fromJsonString(Served) }),
+    execute: (turn) => sql`SELECT served FROM agent_messages WHERE turn = ${turn} AND role = 'assistant'`
   })
 
   const findMessages = SqlSchema.findAll({
@@ -132,17 +164,20 @@ const make = Effect.gen(function*() {
 
     agentOf: (id) => failing(agentOf(id)),
 
-    recent: (id, limit) =>
+    recent: (id, limit, before) =>
       failing(Effect.gen(function*() {
-        const rows = yield* findRecent({ id, limit })
+        const rows = yield* findRecent({ id, limit, before: before ?? maxSeq })
         // A session has messages from its beginning on.
         if (rows.length === 0) return yield* new SessionMissing({ id })
-        return rows.map(toMessage).toReversed()
+        return {
+          messages: rows.map(({ seq: _, ...row }) => toMessage(row)).toReversed(),
+          next: rows.reduce((last, { seq }) => Math.max(last, seq), -1) + 1
+        }
       })),
 
     append: (turn) =>
       failing(sql.withTransaction(Effect.gen(function*() {
-        const at = yield* now
+        const at = turn.at ?? (yield* now)
         if (turn.first) {
           yield* sql`INSERT INTO agent_sessions ${
             sql.insert({ id: turn.sessionId, agent: turn.agent, created_at: at, updated_at: at })
@@ -155,9 +190,10 @@ const make = Effect.gen(function*() {
         const seq = yield* nextSeq(turn.sessionId)
         yield* sql`INSERT INTO agent_messages ${
           sql.insert([
-            { session_id: turn.sessionId, seq, role: "user", content: turn.said, at, served: null },
+            { session_id: turn.sessionId, turn: turn.id, seq, role: "user", content: turn.said, at, served: null },
             {
               session_id: turn.sessionId,
+              turn: turn.id,
               seq: seq + 1,
               role: "assistant",
               content: turn.replied,
@@ -167,6 +203,17 @@ const make = Effect.gen(function*() {
           ])
         }`
       }))),
+
+    servedIn: (turnId) => failing(Effect.map(findServed(turnId), ([row]) => row?.served)),
+
+    replaceReply: (turn) =>
+      failing(Effect.gen(function*() {
+        yield* sql`UPDATE agent_messages SET content = ${turn.replied}, served = ${JSON.stringify(turn.served)},
+          at = ${yield* now} WHERE turn = ${turn.id} AND role = 'assistant'`
+      })),
+
+    // The error of beginning or committing is the database's; one of `self` that is its own passes as it is.
+    atomically: (self) => failing(sql.withTransaction(self)),
 
     get: (id) =>
       failing(Effect.gen(function*() {
@@ -178,6 +225,7 @@ const make = Effect.gen(function*() {
     delete: (id) =>
       failing(sql.withTransaction(Effect.gen(function*() {
         yield* agentOf(id)
+        yield* sql`DELETE FROM agent_requests WHERE session_id = ${id}`
         yield* sql`DELETE FROM agent_messages WHERE session_id = ${id}`
         yield* sql`DELETE FROM agent_sessions WHERE id = ${id}`
       })))
@@ -187,16 +235,17 @@ const make = Effect.gen(function*() {
 type DatabaseError = SqlError.SqlError | Schema.SchemaError
 
 /** What the database or a row in it did wrong is told in the log, and to the caller only that it did. */
-const failing = <A, E extends SessionMissing>(
-  self: Effect.Effect<A, E | DatabaseError>
-): Effect.Effect<A, E | StorageError> =>
-  Effect.catch(self, (error): Effect.Effect<never, E | StorageError> =>
+export const failing = <A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, Exclude<E, DatabaseError> | StorageError, R> =>
+  Effect.catch(self, (error): Effect.Effect<never, Exclude<E, DatabaseError> | StorageError> =>
     isDatabaseError(error)
       ? Effect.andThen(
         Effect.logError("The sessions' store failed", Cause.fail(error)),
         Effect.fail(new StorageError({ cause: error }))
       )
-      : Effect.fail(error))
+      // The guard has just said that it is none of the database's.
+      : Effect.fail(error as Exclude<E, DatabaseError>))
 
 const isDatabaseError = (error: unknown): error is DatabaseError =>
   SqlError.isSqlError(error) || Schema.isSchemaError(error)

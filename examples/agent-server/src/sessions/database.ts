@@ -1,20 +1,78 @@
-/** The SQLite file that the server keeps its data in. */
+/** The database that the server keeps its data in: PostgreSQL where there is one, else a SQLite file. */
 import * as SqliteClient from "@effect-resilience/node/SqliteClient"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
-import type { PlatformError } from "effect/PlatformError"
-import type * as SqlClient from "effect/sql/SqlClient"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as SqlClient from "effect/sql/SqlClient"
+import type * as SqlError from "effect/sql/SqlError"
+import { type Dependency, shown } from "../health/Dependency.ts"
 import { because, type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import { makeDirectories, whyNot } from "../startup/directories.ts"
+
+/** Where the data is. */
+export interface Options {
+  readonly dataDir: string
+  readonly databaseUrl: Redacted.Redacted | undefined
+}
+
+/** Opens the database, and makes what is missing of a file. */
+export const layer = (
+  { dataDir, databaseUrl }: Options
+): Layer.Layer<SqlClient.SqlClient, CannotStart, FileSystem.FileSystem | Path.Path> =>
+  databaseUrl === undefined ? sqlite(dataDir) : postgres(databaseUrl)
+
+/** The database as something that is watched. */
+export const dependency = ({ dataDir, databaseUrl }: Options): Effect.Effect<Dependency, never, SqlClient.SqlClient> =>
+  Effect.map(SqlClient.SqlClient, (sql) => ({
+    name: "database",
+    url: databaseUrl === undefined ? `file://${dataDir}/agent.sqlite` : shown(Redacted.value(databaseUrl)),
+    probe: Effect.asVoid(sql`SELECT 1`),
+    critical: true
+  }))
+
+const connectTimeout = "5 seconds"
+
+/** A pool connects when it is first used, so it is used: a server that cannot reach its data does not start. */
+const postgres = (url: Redacted.Redacted): Layer.Layer<SqlClient.SqlClient, CannotStart> =>
+  Layer.tap(
+    PgClient.layer({ url, connectTimeout, applicationName: "agent-server", maxConnections: 20 }),
+    (context) => Effect.asVoid(Effect.provideContext(SqlClient.SqlClient.use((sql) => sql`SELECT 1`), context))
+  ).pipe(orCannotStart((error) =>
+    `DATABASE_URL: cannot use the database at ${shown(Redacted.value(url))}: ${whyNoConnection(error)}`
+  ))
+
+/** What the network or the database says. It never has the password in it; the driver's own message may have the whole URL. */
+const whyNoConnection = ({ reason }: SqlError.SqlError): string => {
+  const { cause } = reason
+  if (Predicate.hasProperty(cause, "code") && typeof cause.code === "string") {
+    return Predicate.hasProperty(cause, "message") ? `${String(cause.message)} (${cause.code})` : cause.code
+  }
+  return reason.message || reason._tag
+}
 
 /** Opens `agent.sqlite` in a directory, and makes both where they are missing. */
-export const layer = (
+const sqlite = (
   directory: string
 ): Layer.Layer<SqlClient.SqlClient, CannotStart, FileSystem.FileSystem | Path.Path> =>
   Layer.unwrap(Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
+    yield* prepareDirectory(directory)
     const filename = (yield* Path.Path).join(directory, "agent.sqlite")
+    return orCannotStart(
+      SqliteClient.layer({ filename }),
+      (error) => `DATA_DIR: cannot use ${JSON.stringify(filename)}: ${error.message}`
+    )
+  }))
+
+/** Makes a directory that can be written into, with all that is missing above it. */
+export const prepareDirectory = (
+  directory: string
+): Effect.Effect<void, CannotStart, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
     yield* Effect.mapError(
       makeDirectories(directory),
       (error) => because(`DATA_DIR: cannot make the directory ${JSON.stringify(directory)} (${whyNot(error)})`)
@@ -24,22 +82,4 @@ export const layer = (
       fs.access(directory, { writable: true }),
       (error) => because(`DATA_DIR: cannot write into ${JSON.stringify(directory)} (${whyNot(error)})`)
     )
-    return orCannotStart(
-      SqliteClient.layer({ filename }),
-      (error) => `DATA_DIR: cannot use ${JSON.stringify(filename)}: ${error.message}`
-    )
-  }))
-
-/** From the top down, each by itself: Node's own way to make several never ends where the file system refuses one. */
-const makeDirectories = (
-  directory: string
-): Effect.Effect<void, PlatformError, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    if (yield* fs.exists(directory)) return
-    yield* makeDirectories((yield* Path.Path).dirname(directory))
-    yield* fs.makeDirectory(directory)
   })
-
-/** The operating system's words say more than the kind of the error. */
-const whyNot = ({ reason }: PlatformError): string => reason.cause instanceof Error ? reason.cause.message : reason._tag

@@ -81,7 +81,7 @@ export interface Fate {
 const share = (value: boolean | number): number => typeof value === "number" ? value : value ? 1 : 0
 
 /** Draws twice, whatever the faults are: changing one of them does not move what other calls meet. */
-export const draw = (faults: Faults, random: Random.Random): Fate => {
+export const draw = (faults: Faults, random: Pick<Random.Random, "nextDoubleUnsafe">): Fate => {
   const delayMillis = faults.latency_ms + faults.jitter_ms * random.nextDoubleUnsafe()
   let left = random.nextDoubleUnsafe()
   const falls = (rate: number): boolean => (left -= rate) < 0
@@ -95,6 +95,9 @@ export const draw = (faults: Faults, random: Random.Random): Fate => {
   })()
   return { delayMillis: outcome._tag === "Drop" ? 0 : delayMillis, outcome }
 }
+
+/** What every call meets: a fault that falls on all of them, or none. */
+export const certain = (faults: Faults): Fate => draw(faults, { nextDoubleUnsafe: () => 1 - Number.EPSILON })
 
 const refuse = (status: number, faults: Faults): Fate["outcome"] => ({
   _tag: "Refuse",

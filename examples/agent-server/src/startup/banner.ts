@@ -1,28 +1,31 @@
 /** What a person sees when the server is up: where to go, and what to try. */
+import * as Redacted from "effect/Redacted"
 import type { Provider } from "../config.ts"
+import { shown } from "../health/Dependency.ts"
+import { real } from "../providers/languageModel.ts"
 
 /** What the banner tells. */
 export interface Facts {
   readonly origin: string
   readonly provider: Provider
   readonly dataDir: string
+  /** Where the sessions are, unless they are in `dataDir`. */
+  readonly databaseUrl: Redacted.Redacted | undefined
   /** The key that was made for this run, or `undefined` when the environment has one. */
   readonly madeAdminKey: string | undefined
 }
 
 /** The lines of the banner. */
-export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): string => {
+export const banner = ({ dataDir, databaseUrl, madeAdminKey, origin, provider }: Facts): string => {
   const chat = `${origin}/v1/agents/travel_planner/chat`
   const lines = [
     "",
     `agent-server is up at ${origin}`,
     "",
-    provider._tag === "Simulated"
-      ? "  model      simulated; set OPENAI_BASE_URL or OPENAI_API_KEY for a real one"
-      : `  model      ${provider.model} at ${withoutCredentials(provider.baseUrl)}`,
-    `  sessions   ${dataDir}`,
+    ...modelLines(provider).map((line, index) => `  ${index === 0 ? "models " : "       "}    ${line}`),
+    `  sessions   ${databaseUrl === undefined ? dataDir : shown(Redacted.value(databaseUrl))}`,
     `  docs       ${origin}/docs`,
-    `  health     ${origin}/health/live`,
+    `  health     ${origin}/health/ready`,
     "",
     "  Say something:",
     `    curl -s ${chat} -H 'content-type: application/json' -d '{"message": "Three days in Lisbon?"}'`
@@ -39,10 +42,10 @@ export const banner = ({ dataDir, madeAdminKey, origin, provider }: Facts): stri
   return [...lines, ""].join("\n")
 }
 
-/** A URL may have a password in it. */
-const withoutCredentials = (url: string): string => {
-  const parsed = new URL(url)
-  parsed.username = ""
-  parsed.password = ""
-  return parsed.href
+/** The models, the first choice first. */
+const modelLines = (provider: Provider): ReadonlyArray<string> => {
+  if (provider._tag === "Simulated") {
+    return ["simulated; OPENAI_API_KEY, OPENAI_BASE_URL or ANTHROPIC_API_KEY has real ones asked"]
+  }
+  return real(provider).map(({ at, route }) => at === undefined ? route : `${route} at ${shown(at)}`)
 }

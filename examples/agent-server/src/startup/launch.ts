@@ -1,22 +1,21 @@
 /**
  * Runs the server until it is told to stop.
  *
- * What keeps it from starting is told on standard error, one plain line for each thing, and the exit code is 1. Stopped by
- * SIGINT or SIGTERM it ends what is under way, and the exit code is 0.
+ * What keeps it from starting is told on standard error, one plain line for each thing, and the exit code is 1. Told to stop
+ * it ends what is under way, and the exit code is 0; a second signal ends it at once, with another code.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServer from "@effect-resilience/node/NodeServer"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { CannotStart } from "./CannotStart.ts"
 
-/** Launches the layer of a server as this process's program. */
-export const launch = <A, E>(server: Layer.Layer<A, E>): void =>
-  NodeRuntime.runMain(Effect.tapCause(Layer.launch(server), tellWhy), {
-    disableErrorReporting: true,
-    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
-  })
+/** Launches the layer of a server as this process's program. What is beneath it, its log for one, outlives its end. */
+export const launch = <A, E, R, E2>(server: Layer.Layer<A, E, R>, beneath: Layer.Layer<R, E2>): void =>
+  NodeServer.runMain(
+    Layer.launch(server).pipe(Effect.provide(beneath), Effect.tapCause(tellWhy)),
+    { disableErrorReporting: true }
+  )
 
 const tellWhy = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.sync(() => {

@@ -13,6 +13,7 @@ import { layer as sessionsLayer, Sessions, type Turn } from "../../src/sessions/
 const served = { route: "gpt-4o", degraded: false, attempts: 2 }
 
 const turn = (sessionId: string, number: number): Turn => ({
+  id: `${sessionId}-${number}`,
   sessionId,
   agent: "travel_planner",
   first: number === 1,
@@ -43,7 +44,11 @@ const suite = <E>(name: string, database: Layer.Layer<SqlClient.SqlClient, E>) =
             undefined,
             served
           ])
-          expect(contents(yield* sessions.recent(id, 3))).toEqual(["replied 2", turn(id, 3).said, "replied 3"])
+          expect(contents((yield* sessions.recent(id, 3)).messages)).toEqual([
+            "replied 2",
+            turn(id, 3).said,
+            "replied 3"
+          ])
         }))
 
       it.effect("that are not there are missing, before their first turn and after they were deleted", () =>

@@ -60,7 +60,9 @@ describe("the official client", () => {
         refused: 0,
         brokenOff: 0,
         promptTokens: 2 * (whole.usage?.prompt_tokens ?? 0),
-        completionTokens: 2 * (whole.usage?.completion_tokens ?? 0)
+        completionTokens: 2 * (whole.usage?.completion_tokens ?? 0),
+        audioMillis: 0,
+        characters: 0
       })
       const models = yield* Effect.promise(() => client.models.list())
       expect(models.data.map(({ id }) => id)).toContain("gpt-4o")

@@ -59,4 +59,15 @@ describe("the faults of a provider", () => {
     expect(Math.max(...delays)).toBeLessThan(150)
     expect(Math.max(...delays) - Math.min(...delays)).toBeGreaterThan(40)
   })
+
+  it("are certain where they fall on all calls", () => {
+    const certain = (faults: Partial<Faults.Faults>) => Faults.certain({ ...Faults.none, ...faults }).outcome._tag
+    expect(certain({})).toBe("Reply")
+    expect(certain({ error_rate: 0.9, hang: 0.09 })).toBe("Reply")
+    expect(certain({ error_rate: 1 })).toBe("Refuse")
+    expect(certain({ error_rate: 0.5, hang: 0.5 })).toBe("Hang")
+    expect(certain({ hang: true })).toBe("Hang")
+    expect(certain({ garbage: true })).toBe("Garbage")
+    expect(certain({ down: true })).toBe("Drop")
+  })
 })

@@ -55,6 +55,24 @@ export const events = (reply: Reply): ReadonlyArray<Event> =>
     return { event: field("event"), data: JSON.parse(field("data")) }
   })
 
-/** Breaks or mends the simulated provider. */
+/** What a simulated provider can be told to have, by provider. */
+export type Faults = Readonly<Record<string, object>>
+
+/** Breaks or mends simulated providers. */
+export const setFaultsOf = (server: RunningServer, faults: Faults): Effect.Effect<Reply> =>
+  request(server, "/sim/faults", jsonInit("PUT", faults, { "x-api-key": adminKey }))
+
+/** Breaks or mends the first of the simulated models' providers. */
 export const setFaults = (server: RunningServer, faults: object): Effect.Effect<Reply> =>
-  request(server, "/sim/faults", jsonInit("PUT", { "llm-primary": faults }, { "x-api-key": adminKey }))
+  setFaultsOf(server, { "llm-primary": faults })
+
+/** The providers of the simulated models, the first choice first. */
+export const modelProviders = ["llm-primary", "llm-secondary", "llm-anthropic"] as const
+
+/** Breaks or mends the providers of all simulated models. */
+export const setAllFaults = (server: RunningServer, faults: object): Effect.Effect<Reply> =>
+  setFaultsOf(server, Object.fromEntries(modelProviders.map((name) => [name, faults])))
+
+/** Something that only the operator may ask for. */
+export const admin = (server: RunningServer, path: string, method = "GET"): Effect.Effect<Reply> =>
+  request(server, path, { method, headers: { "x-api-key": adminKey } })

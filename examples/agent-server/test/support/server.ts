@@ -92,6 +92,8 @@ export const start = (
         ADMIN_KEY: adminKey,
         API_KEYS: `load:${unlimitedKey}:unlimited`,
         LOG_FORMAT: "json",
+        // No load balancer has to learn that it leaves.
+        PRE_STOP_DELAY: "0",
         ...environment
       })
       const origin = await untilUp(launched)

@@ -17,12 +17,19 @@ export interface Call {
 export interface Upstream {
   readonly baseUrl: string
   readonly calls: ReadonlyArray<Call>
+  /** How often it was asked whether it is well: those are no calls. */
+  readonly probes: () => number
+  /** What it says to that from now on. It says yes, until it is told otherwise. */
+  readonly onProbe: (answer: (response: ServerResponse) => void) => void
 }
 
-const textOf = async (request: IncomingMessage): Promise<string> => {
-  let text = ""
-  for await (const chunk of request) text += String(chunk)
-  return text
+/** What was sent: JSON as what it says, and else its bytes. */
+const bodyOf = async (request: IncomingMessage): Promise<unknown> => {
+  const chunks: Array<Buffer> = []
+  for await (const chunk of request) chunks.push(chunk)
+  const bytes = Buffer.concat(chunks)
+  if (bytes.length === 0) return undefined
+  return request.headers["content-type"]?.startsWith("application/json") === true ? JSON.parse(String(bytes)) : bytes
 }
 
 /** Answers each call by `answer`, until the scope closes. */
@@ -33,22 +40,29 @@ export const upstream = (
     Effect.acquireRelease(
       Effect.promise(() => {
         const calls: Array<Call> = []
+        const probes = { count: 0, answer: (response: ServerResponse) => replyJson(response, "{\"data\":[]}") }
         const server = createServer((request, response) => {
-          void textOf(request).then((text) => {
+          if (request.url?.endsWith("/models") === true) {
+            probes.count++
+            probes.answer(response)
+            return
+          }
+          void bodyOf(request).then((body) => {
             let aborted = false
             response.on("close", () => aborted = !response.writableFinished)
             const call: Call = {
               url: request.url ?? "",
               headers: request.headers,
-              body: text === "" ? undefined : JSON.parse(text),
+              body,
               aborted: () => aborted
             }
             calls.push(call)
             answer(response, call)
           })
         })
-        return new Promise<{ readonly server: typeof server; readonly calls: typeof calls }>((resolve) =>
-          server.listen(0, "127.0.0.1", () => resolve({ server, calls }))
+        type Running = { readonly server: typeof server; readonly calls: typeof calls; readonly probes: typeof probes }
+        return new Promise<Running>((resolve) =>
+          server.listen(0, "127.0.0.1", () => resolve({ server, calls, probes }))
         )
       }),
       ({ server }) =>
@@ -57,9 +71,14 @@ export const upstream = (
           server.closeAllConnections()
         })
     ),
-    ({ calls, server }) => {
+    ({ calls, probes, server }) => {
       const address = server.address()
-      return { baseUrl: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/v1`, calls }
+      return {
+        baseUrl: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/v1`,
+        calls,
+        probes: () => probes.count,
+        onProbe: (answer: (response: ServerResponse) => void) => void (probes.answer = answer)
+      }
     }
   )
 

@@ -7,6 +7,7 @@ import * as CircuitBreakerHttp from "./circuitBreakerHttp.ts"
 import * as DeadLetters from "./deadLetters.ts"
 import * as Hedge from "./hedge.ts"
 import * as Metrics from "./metrics.ts"
+import * as Pipeline from "./pipeline.ts"
 import * as RateLimiter from "./rateLimiter.ts"
 import * as RateLimiterStores from "./rateLimiterStores.ts"
 import * as RateLimiterTruth from "./rateLimiterTruth.ts"
@@ -47,6 +48,12 @@ export const pages: Readonly<Record<string, Page>> = {
     peers: ["effect", "prom-client", "@opentelemetry/sdk-metrics"],
     comparisons: Metrics.comparisons,
     notes: ""
+  },
+  pipeline: {
+    title: "Pipeline",
+    peers: ["effect", "cockatiel"],
+    comparisons: Pipeline.comparisons,
+    notes: Pipeline.notes
   },
   "rate-limiter": {
     title: "Rate limiter in memory",

@@ -1,5 +1,7 @@
 /** Serves `POST /v1/agents/{agent}/chat`. */
+import * as NodeServer from "@effect-resilience/node/NodeServer"
 import { failWith, says } from "effect-resilience/http/Problem"
+import * as RequestId from "effect-resilience/http/RequestId"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpEffect from "effect/http/HttpEffect"
@@ -8,9 +10,14 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Agents from "../../agents/Agents.ts"
 import { type Turn, type TurnReply, Turns } from "../../agents/Turns.ts"
+import { agentNotFound } from "../agentNotFound.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
+import { acceptsEvents, passOnAtOnce } from "../eventStream.ts"
+import { named } from "../idempotencyKey.ts"
 import * as Problems from "../Problems.ts"
+import { sayLetter } from "../sayLetter.ts"
+import { sayWhoServed } from "../sayWhoServed.ts"
 import { type TurnFailure, turnProblem } from "../turnProblem.ts"
 
 /** The handlers, for messages of at most so many characters. */
@@ -20,6 +27,7 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
     "chat",
     Effect.fnUntraced(function*(handlers) {
       const turns = yield* Turns
+      const server = yield* NodeServer.NodeServer
       return handlers.handle(
         "chat",
         Effect.fnUntraced(function*({ params, payload, request }) {
@@ -27,25 +35,23 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
           if (agent === undefined) return yield* agentNotFound(params.agent)
           const { message } = payload
           if (isLongerThan(message, options.maxMessageChars)) return yield* messageTooLong(options.maxMessageChars)
-          const turn = yield* failingWithProblem(
-            turns.begin({ agent, message, sessionId: payload.session_id ?? undefined })
+          const { isReplayed, run } = yield* failingWithProblem(
+            turns.begin({
+              agent,
+              message,
+              sessionId: payload.session_id ?? undefined,
+              requestId: yield* RequestId.RequestId,
+              named: yield* named(request.headers["idempotency-key"], payload.idempotency_key)
+            })
           )
           const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
-          if (!wantsStream) return toChatReply(yield* failingWithProblem(turn()))
-          yield* HttpEffect.appendPreResponseHandler((_, response) =>
-            Effect.succeed(HttpServerResponse.setHeaders(response, eventStreamHeaders))
-          )
-          return events(turn)
+          if (isReplayed) yield* sayReplayed
+          if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
+          yield* passOnAtOnce
+          return server.endAtDeadline(events(run), shutDown)
         })
       )
     })
-  )
-
-const agentNotFound = (name: string) =>
-  new Problems.AgentNotFound(
-    says(
-      `There is no agent "${name.slice(0, 100)}". There are: ${Agents.agents.map((agent) => agent.name).join(", ")}.`
-    )
   )
 
 const messageTooLong = (limit: number) =>
@@ -59,18 +65,32 @@ const isLongerThan = (text: string, limit: number): boolean => {
   return false
 }
 
-/** `Accept: text/event-stream` asks for events; with `q=0` it refuses them. */
-const acceptsEvents = (accept: string | undefined): boolean =>
-  accept !== undefined &&
-  accept.toLowerCase().split(",").some((range) =>
-    /^\s*text\/event-stream\s*(;|$)/.test(range) && !/;\s*q=0(\.0+)?\s*(;|$)/.test(range)
+const failingWithProblem = <A>(self: Effect.Effect<A, TurnFailure>) =>
+  Effect.catch(
+    self,
+    (error) => Effect.flatMap(turnProblem(error), (problem) => Effect.andThen(sayLetter(problem), failWith(problem)))
   )
 
-/** Each event must be seen when it happens: nothing between us and the client may keep or gather them. */
-const eventStreamHeaders = { "cache-control": "no-store", "x-accel-buffering": "no" }
+/** The reply's body, its letter in the header too. */
+const told = Effect.fnUntraced(function*(reply: TurnReply) {
+  const body = toChatReply(reply)
+  yield* sayWhoServed(reply.served)
+  yield* sayLetter(body)
+  return body
+})
 
-const failingWithProblem = <A>(self: Effect.Effect<A, TurnFailure>) =>
-  Effect.catch(self, (error) => Effect.flatMap(turnProblem(error), failWith))
+const sayReplayed = HttpEffect.appendPreResponseHandler((_, response) =>
+  Effect.succeed(HttpServerResponse.setHeader(response, "idempotency-replayed", "true"))
+)
+
+/** The last word of a reply that was not done when the server had to go. */
+const shutDown = (): ChatEvent => ({
+  event: "error",
+  data: new Problems.ShuttingDown({
+    ...says("The server is shutting down. Nothing of this reply was kept. Send the message again."),
+    retry_after: 1
+  })
+})
 
 /** Runs the turn while the client listens, and interrupts it when the client goes away. */
 const events = (turn: Turn): Stream.Stream<ChatEvent> =>
@@ -116,5 +136,6 @@ const toChatReply = (reply: TurnReply): ChatReply => ({
     total_tokens: reply.usage.promptTokens + reply.usage.completionTokens,
     cost_usd: reply.usage.costUsd
   },
-  served: reply.served
+  served: reply.served,
+  ...(reply.letterId === undefined ? {} : { letter_id: reply.letterId })
 })

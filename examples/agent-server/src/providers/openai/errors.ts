@@ -1,14 +1,11 @@
 /** What an OpenAI-compatible endpoint means by its error replies. */
-import * as Failure from "effect-resilience/Failure"
 import * as AiError from "effect/ai/AiError"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { httpContext, retryAfterOf } from "../errors.ts"
 import { ErrorBody } from "./wire.ts"
 
 const decodeBody = Schema.decodeUnknownOption(Schema.fromJsonString(ErrorBody))
-
-/** Bodies end up in logs: enough to see what it was, not enough to fill a disk. */
-const maxBodyLength = 1_000
 
 /** The reason for a reply of status 400 or more. `body` is its text, JSON or not. */
 export const reasonOf = (
@@ -19,7 +16,7 @@ export const reasonOf = (
   const error = Option.getOrUndefined(Option.map(decodeBody(body), (decoded) => decoded.error))
   const description = error?.message ?? `HTTP status ${status}`
   const code = String(error?.code ?? error?.type ?? "")
-  const http = { response: { status, headers: waitHeaders(headers) }, body: body.slice(0, maxBodyLength) }
+  const http = httpContext(status, headers, body)
   switch (status) {
     case 401:
       return new AiError.AuthenticationError({ kind: "InvalidKey", http })
@@ -64,19 +61,4 @@ const rejected = (
     })
   }
   return new AiError.InvalidRequestError({ description, ...more })
-}
-
-/** The headers that say when to come back. The others stay out of errors, and so out of logs. */
-const waitHeaders = (headers: Readonly<Record<string, string | undefined>>): Record<string, string> => {
-  const kept: Record<string, string> = {}
-  for (const name of ["retry-after", "retry-after-ms", "x-ms-retry-after-ms", "date"]) {
-    const value = headers[name]
-    if (value !== undefined) kept[name] = value
-  }
-  return kept
-}
-
-const retryAfterOf = (status: number, headers: Readonly<Record<string, string | undefined>>) => {
-  const { retryAfter } = Failure.fromHttpStatus(status, headers)
-  return retryAfter === undefined ? {} : { retryAfter }
 }

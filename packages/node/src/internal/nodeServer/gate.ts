@@ -10,7 +10,9 @@ import type { Phases } from "./phases.ts"
 export interface Settings {
   readonly retryAfterSeconds: number
   /** The reply to a request that comes too late, or could not be finished. */
-  readonly refusal: (request: HttpServerRequest.HttpServerRequest) => HttpServerResponse.HttpServerResponse
+  readonly refusal: (
+    request: HttpServerRequest.HttpServerRequest
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse>
   /** What an event stream ends with that could not be finished. */
   readonly terminalEvent: string
 }
@@ -34,32 +36,34 @@ export class Gate {
     return Effect.withFiber((fiber): App<E, R | HttpServerRequest.HttpServerRequest> => {
       if (this.phases.has("Closing")) {
         this.refused++
-        return Effect.map(HttpServerRequest.HttpServerRequest, this.refusal)
+        return Effect.flatMap(HttpServerRequest.HttpServerRequest, this.refusal)
       }
       HttpEffect.appendPreResponseHandlerUnsafe(fiber.context, this.seeOff)
       return app
     })
   }
 
-  private readonly refusal = (request: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse =>
-    HttpServerResponse.setHeaders(this.settings.refusal(request), {
-      connection: "close",
-      "retry-after": String(this.settings.retryAfterSeconds)
-    })
+  private readonly refusal = (
+    request: HttpServerRequest.HttpServerRequest
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+    Effect.map(this.settings.refusal(request), (response) =>
+      HttpServerResponse.setHeaders(response, {
+        connection: "close",
+        "retry-after": String(this.settings.retryAfterSeconds)
+      }))
 
   private readonly seeOff = (
     request: HttpServerRequest.HttpServerRequest,
     response: HttpServerResponse.HttpServerResponse
-  ): Effect.Effect<HttpServerResponse.HttpServerResponse> => Effect.sync(() => this.replaced(request, response))
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+    Effect.suspend(() =>
+      // This is what Effect makes of a handler that was interrupted because the server stops.
+      this.phases.has("Cutting") && response.status === 503 && response.body._tag === "Empty"
+        ? this.refusal(request)
+        : Effect.succeed(this.withEnding(response))
+    )
 
-  private replaced(
-    request: HttpServerRequest.HttpServerRequest,
-    response: HttpServerResponse.HttpServerResponse
-  ): HttpServerResponse.HttpServerResponse {
-    // This is what Effect makes of a handler that was interrupted because the server stops.
-    if (this.phases.has("Cutting") && response.status === 503 && response.body._tag === "Empty") {
-      return this.refusal(request)
-    }
+  private withEnding(response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse {
     const { body, headers } = response
     const contentType = headers["content-type"]
     if (body._tag !== "Stream" || contentType?.startsWith("text/event-stream") !== true) return response

@@ -20,8 +20,8 @@ export interface Call extends Member {
 }
 
 export class Permits<C extends Call> {
-  readonly limit: number
-  readonly places: number
+  limit: number
+  places: number
   inFlight = 0
   private readonly line: Line<C>
 
@@ -63,9 +63,28 @@ export class Permits<C extends Call> {
     call.standing = "Gone"
     if (standing === "Waiting") this.line.leave(call)
     if (standing !== "Holding") return undefined
-    const next = this.line.take()
+    // With fewer permits than there were, some that come back are not given out again.
+    const next = this.inFlight > this.limit ? undefined : this.line.take()
     if (next === undefined) this.inFlight--
     else next.standing = "Holding"
     return next
+  }
+
+  /**
+   * Other numbers from now on, and the calls that got one of the new permits. Who runs keeps its permit and who waits its
+   * place, also where there are more of them than there may be.
+   */
+  resize(limit: number, places: number): ReadonlyArray<C> {
+    this.limit = limit
+    this.places = places
+    const admitted: Array<C> = []
+    while (this.inFlight < limit) {
+      const next = this.line.take()
+      if (next === undefined) break
+      this.inFlight++
+      next.standing = "Holding"
+      admitted.push(next)
+    }
+    return admitted
   }
 }

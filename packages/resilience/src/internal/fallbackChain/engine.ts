@@ -128,7 +128,12 @@ export class Walk {
 }
 
 /** Which route of which chain the running attempt is on. */
-export const CurrentAttempt = Context.Reference<{ readonly charge: Charge } | undefined>(
+export interface OnRoute {
+  readonly route: string
+  readonly charge: Charge
+}
+
+export const CurrentAttempt = Context.Reference<OnRoute | undefined>(
   "effect-resilience/FallbackChain/CurrentAttempt",
   { defaultValue: () => undefined }
 )
@@ -308,8 +313,13 @@ export class Engine<Provides, E, Builds, R> {
     state.health = Health.answered(state.health, started, latency)
   }
 
+  /** What runs on a route knows of it. */
+  onRoute(state: State<Provides, E, Builds, R>): OnRoute {
+    return { route: state.facts.name, charge: this.chargeFor(state) }
+  }
+
   /** Writes into the ledger, and says when that moves the budget to another level. */
-  readonly chargeFor = (state: State<Provides, E, Builds, R>): Charge => (usage) =>
+  private readonly chargeFor = (state: State<Provides, E, Builds, R>): Charge => (usage) =>
     Effect.withFiber((fiber) => {
       const now = monotonicMillis(fiber)
       this.ledger.charge(state.facts.index, state.facts.price, usage, now)

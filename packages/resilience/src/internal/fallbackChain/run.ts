@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Retry from "../../Retry.ts"
 import { monotonicMillis } from "../monotonic.ts"
-import { type Charge, CurrentAttempt, type Engine, type Served } from "./engine.ts"
+import { CurrentAttempt, type Engine, type OnRoute, type Served } from "./engine.ts"
 import type { FallbackExhausted } from "./errors.ts"
 import type { Request } from "./route.ts"
 
@@ -48,16 +48,16 @@ const attempt = <Provides, RE, Builds, RR, A, E, R>(
 ): Effect.Effect<A, E | RE, Exclude<R, Provides> | RR> =>
   guarded(
     state,
-    Effect.flatMap(state.context, (context) => provided(self, context, engine.chargeFor(state)))
+    Effect.flatMap(state.context, (context) => provided(self, context, engine.onRoute(state)))
   )
 
 /** What an effect on a route sees of it. */
 export const provided = <Provides, A, E, R>(
   self: Effect.Effect<A, E, R>,
   context: Context.Context<Provides>,
-  charge: Charge
+  onRoute: OnRoute
 ): Effect.Effect<A, E, Exclude<R, Provides>> =>
-  Effect.provideContext(Effect.provideService(self, CurrentAttempt, { charge }), context)
+  Effect.provideContext(Effect.provideService(self, CurrentAttempt, onRoute), context)
 
 /** A call of a route in its guard, again and again as its schedule says. */
 export const guarded = <Provides, RE, Builds, RR, A, E, R>(

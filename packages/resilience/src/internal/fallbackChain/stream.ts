@@ -66,9 +66,9 @@ export const stream = <Provides, RE, Builds, RR, A, E, R>(
           const scope = yield* Scope.fork(outer)
           const opening = Effect.gen(function*() {
             const context = yield* state.context
-            const charge = engine.chargeFor(state)
-            const inner = yield* provided(Channel.toPullScoped(Stream.toChannel(source), scope), context, charge)
-            const pull = provided(inner, context, charge)
+            const onRoute = engine.onRoute(state)
+            const inner = yield* provided(Channel.toPullScoped(Stream.toChannel(source), scope), context, onRoute)
+            const pull = provided(inner, context, onRoute)
             const first: Array<A> = []
             const ended = yield* untilContent(pull, first)
             return { state, scope, started, latency: (yield* now) - started, pull, first, ended }

@@ -33,6 +33,8 @@ const time = (
 ): void => observeIn(fiber, instrument.shape.name, instrument.seriesFor(fiber, values), Duration.toSeconds(duration))
 
 const instruments = () => ({
+  pipeline: histogramOf("resilience_pipeline_duration_seconds"),
+  attempts: histogramOf("resilience_attempt_duration_seconds"),
   retryCalls: counterOf("resilience_retry_calls_total"),
   retryAttempts: counterOf("resilience_retry_attempts_total"),
   retryBackoff: histogramOf("resilience_retry_backoff_seconds"),
@@ -167,6 +169,12 @@ const record = (all: Instruments, state: State, signal: Signal, fiber: AnyFiber)
       return count(all.cacheRequests, fiber, { cache: signal.cache, result: signal.result })
     case "DeadLettered":
       return count(all.letters, fiber, { queue: signal.queue, kind: signal.kind })
+    case "PipelineSettled":
+      return time(all.pipeline, fiber, { name: signal.name, outcome: signal.outcome }, signal.duration)
+    case "AttemptSettled": {
+      const { attempt, duration, name, outcome } = signal
+      return time(all.attempts, fiber, { name, attempt: attempt < 4 ? `${attempt}` : "4+", outcome }, duration)
+    }
     case "HealthChanged":
       return set(all.healthStatus, fiber, { check: signal.check }, health[signal.to])
   }

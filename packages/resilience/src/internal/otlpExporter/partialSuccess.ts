@@ -12,6 +12,7 @@ export const rejectedSpans = (contentType: string, body: Uint8Array): number => 
 
 /** A 64-bit number is a string in JSON. */
 const fromJson = (body: Uint8Array): number => {
+  // Whatever else it is, reading it throws or gives no number, and both are an answer without rejections.
   const answer = JSON.parse(new TextDecoder().decode(body)) as {
     readonly partialSuccess?: { readonly rejectedSpans?: unknown }
   }

@@ -48,7 +48,7 @@ export const sending = (options: Options): (body: HttpBody, spans: number) => Ef
   const schedule = withRetryAfter(options.retry)
   const attempt = (request: HttpClientRequest.HttpClientRequest, spans: number) =>
     client.execute(request).pipe(
-      Effect.mapError((error) => notTaken(`${error.reason._tag}: ${error.message}`, isTransport(error))),
+      Effect.mapError(({ reason }) => notTaken(reasonOf(reason), reason._tag === "TransportError")),
       Effect.timeoutOrElse({
         duration: timeoutMillis,
         orElse: () => Effect.fail(notTaken(`no answer within ${timeoutMillis} ms`, true))
@@ -73,7 +73,12 @@ export const sending = (options: Options): (body: HttpBody, spans: number) => Ef
 const notTaken = (message: string, retryable: boolean, retryAfterMillis = 0): NotTaken =>
   new NotTaken({ message, retryable: retryable && retryAfterMillis <= longestRetryAfter, retryAfterMillis })
 
-const isTransport = (error: HttpClientError.HttpClientError): boolean => error.reason._tag === "TransportError"
+/** Without the URL, which may have a key in it, and the headers, which often do. */
+const reasonOf = (reason: HttpClientError.HttpClientErrorReason): string => {
+  const cause = "cause" in reason ? reason.cause : undefined
+  const said = cause instanceof Error ? cause.message : reason.description
+  return said === undefined ? reason._tag : `${reason._tag}, ${said}`
+}
 
 /**
  * The answer is read to its end, so that its connection can be used again. The status alone decides whether the batch goes

@@ -79,7 +79,10 @@ export const fair = (options: FairOptions = {}): Effect.Effect<Fair, never, Rate
         const { asked } = waitable(impl.prepare(checks, false), {})
         return (self) =>
           asked.holds
-            ? Effect.suspend(() => Reservations.during(impl, acquire(tenant, asked, impl.engine.nextHold()), self))
+            ? Effect.suspend(() => {
+              const hold = impl.engine.nextHold()
+              return Reservations.during(impl, { asked, hold, acquire: acquire(tenant, asked, hold) }, self)
+            })
             : Effect.andThen(acquire(tenant, asked, ""), self)
       }
     }

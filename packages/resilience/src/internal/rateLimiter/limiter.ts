@@ -109,7 +109,8 @@ export class LimiterImpl {
     this.watched.add(new WeakRef(line))
   }
 
-  private abandoned(asked: Asked, hold: string): Effect.Effect<void> {
+  /** Gives back what may have been taken under a name. */
+  abandoned(asked: Asked, hold: string): Effect.Effect<void> {
     return Effect.andThen(this.engine.abandon(asked, hold), Effect.sync(() => this.nudge()))
   }
 
@@ -201,11 +202,16 @@ export const makeLimiter = <P>(impl: LimiterImpl, resolve: (policy: P) => Policy
   }
   const resolved = (check: Check<P>): Check => ({ policy: resolve(check.policy), key: check.key, cost: check.cost })
 
+  const acquiring = (asked: Asked, bounds: Bounds | undefined): Reservations.Acquiring => {
+    const hold = impl.engine.nextHold()
+    return { asked, hold, acquire: impl.acquire(asked, bounds, hold) }
+  }
+
   const limit = (checks: Checks<P>, options?: WaitOptions) => {
     const { asked, bounds } = waitable(impl.prepare(policiesOf(checks), false), options)
     return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | RateLimited | RateLimiterUnavailable, R> =>
       asked.holds
-        ? Effect.suspend(() => Reservations.during(impl, impl.acquire(asked, bounds, impl.engine.nextHold()), self))
+        ? Effect.suspend(() => Reservations.during(impl, acquiring(asked, bounds), self))
         : Effect.andThen(impl.acquire(asked, bounds, ""), self)
   }
 
@@ -228,7 +234,7 @@ export const makeLimiter = <P>(impl: LimiterImpl, resolve: (policy: P) => Policy
         Reservations.leased(impl.prepare(policiesOf(checks), true, options.estimate), options.lease),
         options.maxWait === undefined && options.maxQueue === undefined ? undefined : options
       )
-      return Effect.suspend(() => Reservations.reserve(impl, impl.acquire(asked, bounds, impl.engine.nextHold())))
+      return Effect.suspend(() => Reservations.reserve(impl, acquiring(asked, bounds)))
     },
     reset: ({ key, policy }) => {
       const { name, rules } = impl.current(resolve(policy))

@@ -1,4 +1,5 @@
 /** What is held while work runs: renewed while the process lives, settled once, given back when the work did not come to it. */
+import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -61,11 +62,11 @@ const settleWith = (
 /** Holds leases while an effect runs. They come back when it has ended, however. */
 export const during = <A, E, R>(
   impl: LimiterImpl,
-  acquire: Effect.Effect<Acquired, RateLimited | RateLimiterUnavailable>,
+  acquiring: Acquiring,
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | RateLimited | RateLimiterUnavailable, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(acquireSafely(impl, acquire, restore), (acquired) => {
+    Effect.flatMap(acquireSafely(impl, acquiring, restore), (acquired) => {
       const taken = takenOf(acquired)
       return Effect.flatMap(Effect.forkChild(Effect.interruptible(renewing(impl, acquired, taken))), (fiber) =>
         Effect.onExit(restore(self), () =>
@@ -77,30 +78,34 @@ export const during = <A, E, R>(
     })
   )
 
-/** What the store took before the caller was told is given back. */
+/** A way to take what is asked under a name. */
+export interface Acquiring {
+  readonly asked: Asked
+  readonly hold: string
+  readonly acquire: Effect.Effect<Acquired, RateLimited | RateLimiterUnavailable>
+}
+
+/**
+ * What the store took before the caller was told is given back: an interruption may come when it has been taken and nobody here
+ * has heard of it, so it is given back by its name.
+ */
 const acquireSafely = (
   impl: LimiterImpl,
-  acquire: Effect.Effect<Acquired, RateLimited | RateLimiterUnavailable>,
+  { acquire, asked, hold }: Acquiring,
   restore: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-) => {
-  let last: Acquired | undefined
-  const noted = Effect.tap(acquire, (acquired) =>
-    Effect.sync(() => {
-      last = acquired
-    }))
-  return Effect.onExit(restore(noted), (exit) =>
-    Exit.isFailure(exit) && last !== undefined
-      ? Effect.ignore(settleWith(impl, last, takenOf(last), () => 0, false))
-      : Effect.void)
-}
+): Effect.Effect<Acquired, RateLimited | RateLimiterUnavailable> =>
+  Effect.onExit(
+    restore(acquire),
+    (exit) => Exit.isFailure(exit) && !Cause.hasFails(exit.cause) ? impl.abandoned(asked, hold) : Effect.void
+  )
 
 export const reserve = (
   impl: LimiterImpl,
-  acquire: Effect.Effect<Acquired, RateLimited | RateLimiterUnavailable>
+  acquiring: Acquiring
 ): Effect.Effect<Reservation, RateLimited | RateLimiterUnavailable, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const acquired = yield* acquireSafely(impl, acquire, restore)
+      const acquired = yield* acquireSafely(impl, acquiring, restore)
       const taken = takenOf(acquired)
       const recorded = new Map<Asking, number>()
       let settled = false

@@ -70,11 +70,16 @@ export const encode = (summary: Summary): string => {
   })
 }
 
-/** The averages of each measured stage, in milliseconds: what a window needs to know of a session. */
+/**
+ * The averages of each measured stage, in milliseconds: what a window needs to know of a session. They are those of the line, to
+ * the last digit: a window that is read back has the same mean.
+ */
 export type Averages = ReadonlyMap<Stage, number>
 
 export const averages = ({ latencies }: Summary): Averages =>
-  new Map([...latencies].filter(([, each]) => each.measurements > 0).map(([stage, each]) => [stage, average(each)]))
+  new Map(
+    [...latencies].filter(([, each]) => each.measurements > 0).map(([stage, each]) => [stage, rounded(average(each))])
+  )
 
 /** `undefined` for what is no line of ours: torn, of another version, or somebody else's. */
 export const decode = (line: string): Averages | undefined => {

@@ -12,7 +12,7 @@ export const resilience = {
     values: { outcome: outcomes },
     buckets: requests,
     help: "How long a call took with all its policies",
-    from: "application"
+    from: "Metrics.layer"
   },
   resilience_attempt_duration_seconds: {
     type: "histogram",
@@ -21,7 +21,7 @@ export const resilience = {
     values: { attempt: ["1", "2", "3", "4+"], outcome: outcomes },
     buckets: requests,
     help: "How long an attempt took",
-    from: "application"
+    from: "Metrics.layer"
   },
   resilience_retry_calls_total: {
     type: "counter",

@@ -1,17 +1,22 @@
-/** Effect's prompt as OpenAI's messages. */
+/** Effect's prompt as messages of text, which is what all providers take. */
 import * as AiError from "effect/ai/AiError"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
-import type { Message } from "./wire.ts"
 
-/** Text only: what this adapter cannot carry is an error, never silently left out. */
-export const messagesOf = (
+/** A message of text. */
+export interface TextMessage {
+  readonly role: "system" | "user" | "assistant"
+  readonly content: string
+}
+
+/** Text only: what is not text is an error, never silently left out. */
+export const textMessages = (
   prompt: Prompt.Prompt
-): Effect.Effect<ReadonlyArray<Message>, AiError.InvalidUserInputError> =>
+): Effect.Effect<ReadonlyArray<TextMessage>, AiError.InvalidUserInputError> =>
   Effect.forEach(prompt.content, (message) => {
     switch (message.role) {
       case "system":
-        return Effect.succeed<Message>({ role: "system", content: message.content })
+        return Effect.succeed<TextMessage>({ role: "system", content: message.content })
       case "tool":
         return unsupported("tool results")
       default:
@@ -20,7 +25,7 @@ export const messagesOf = (
             message.content,
             (part) => part.type === "text" ? Effect.succeed(part.text) : unsupported(`parts of type "${part.type}"`)
           ),
-          (texts): Message => ({ role: message.role, content: texts.join("\n") })
+          (texts): TextMessage => ({ role: message.role, content: texts.join("\n") })
         )
     }
   })

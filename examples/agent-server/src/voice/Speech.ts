@@ -1,0 +1,180 @@
+/** Transcribes and speaks, each with a service and its backup, under the server's policies. */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import type * as CircuitBreaker from "effect-resilience/CircuitBreaker"
+import type * as Deadline from "effect-resilience/Deadline"
+import * as FallbackChain from "effect-resilience/FallbackChain"
+import * as RequestId from "effect-resilience/http/RequestId"
+import * as AiError from "effect/ai/AiError"
+import * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Wav from "../audio/wav.ts"
+import { invalid } from "../providers/send.ts"
+import * as SpeechToText from "../providers/SpeechToText.ts"
+import * as TextToSpeech from "../providers/TextToSpeech.ts"
+import type { Served } from "../sessions/Sessions.ts"
+import * as Simulator from "../sim/Simulator.ts"
+import { type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import * as policies from "./policies.ts"
+import type * as Settings from "./settings.ts"
+
+/** Why nothing was understood, or said. */
+export type SpeechError =
+  | AiError.AiError
+  | CircuitBreaker.CircuitOpen
+  | Deadline.DeadlineExceeded
+  | FallbackChain.FallbackExhausted
+
+/** What was understood, and by which service. */
+export interface Heard {
+  readonly text: string
+  readonly served: Served
+}
+
+/** What was said: a WAV file. */
+export interface Spoken {
+  readonly bytes: Uint8Array
+  readonly served: Served
+  /** When its first byte came, in nanoseconds of the monotonic clock. */
+  readonly beganAt: bigint
+}
+
+/** The speech services of this server. */
+export class Speech extends Context.Service<Speech, {
+  readonly transcribe: (recording: Uint8Array) => Effect.Effect<Heard, SpeechError>
+  readonly speak: (text: string) => Effect.Effect<Spoken, SpeechError>
+}>()("agent-server/voice/Speech") {}
+
+type BaseUrlOf = (name: Simulator.Name) => string
+
+interface Target {
+  readonly dependency: policies.SpeechDependency
+  readonly service: Settings.Service
+}
+
+/** The services of a pair, the first choice first. */
+const targets = (
+  pair: Settings.Pair,
+  kind: "stt" | "tts",
+  simulated: BaseUrlOf
+): Arr.NonEmptyReadonlyArray<Target> => {
+  const primary = `${kind}-primary` as const
+  const backup = `${kind}-backup` as const
+  if (pair._tag === "Real") {
+    const first: Target = { dependency: primary, service: pair.primary }
+    return pair.backup === undefined ? [first] : [first, { dependency: backup, service: pair.backup }]
+  }
+  const at = (dependency: policies.SpeechDependency): Target => ({
+    dependency,
+    service: { baseUrl: simulated(dependency), apiKey: undefined, model: "simulated" }
+  })
+  return [at(primary), at(backup)]
+}
+
+const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: BaseUrlOf) {
+  const guards = yield* Effect.context<policies.SpeechGuards>()
+  const stt = yield* FallbackChain.make(
+    "stt",
+    Arr.map(
+      targets(settings.stt, "stt", simulated),
+      ({ dependency, service }) =>
+        FallbackChain.route(dependency, SpeechToText.layer(service), { guard: policies.atService(dependency) })
+    ),
+    policies.chainOptions
+  )
+  const tts = yield* FallbackChain.make(
+    "tts",
+    Arr.map(
+      targets(settings.tts, "tts", simulated),
+      ({ dependency, service }) =>
+        FallbackChain.route(dependency, TextToSpeech.layer({ ...service, voice: settings.voice }), {
+          guard: policies.atService(dependency)
+        })
+    ),
+    policies.chainOptions
+  )
+  return Speech.of({
+    transcribe: (recording) =>
+      Effect.suspend(() => {
+        const calls = { count: 0 }
+        return stt.runServed(counted(calls, SpeechToText.SpeechToText.use((each) => each.transcribe(recording)))).pipe(
+          Effect.map(([text, served]): Heard => ({
+            text: text.toWellFormed().trim(),
+            served: servedBy(served, calls)
+          })),
+          Effect.provideContext(guards)
+        )
+      }),
+    speak: (text) =>
+      Effect.suspend(() => {
+        const calls = { count: 0 }
+        return tts.runServed(counted(calls, TextToSpeech.TextToSpeech.use((each) => collected(each.speak(text))))).pipe(
+          Effect.map(([spoken, served]): Spoken => ({ ...spoken, served: servedBy(served, calls) })),
+          Effect.provideContext(guards)
+        )
+      })
+  })
+})
+
+interface Calls {
+  count: number
+}
+
+const counted = <A, E, R>(calls: Calls, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    calls.count++
+    return self
+  })
+
+const servedBy = ({ degraded, route }: FallbackChain.Served, calls: Calls): Served => ({
+  route,
+  degraded,
+  attempts: calls.count
+})
+
+/** All of what is said, if it is a recording. */
+const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
+  Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    const chunks: Array<Uint8Array> = []
+    let beganAt: bigint | undefined
+    yield* Stream.runForEach(speech, (chunk) =>
+      Effect.sync(() => {
+        if (chunk.length > 0) beganAt ??= clock.monotonicTimeNanosUnsafe()
+        chunks.push(chunk)
+      }))
+    const bytes = new Uint8Array(Buffer.concat(chunks))
+    if (beganAt === undefined || Wav.read(bytes)._tag !== "Wav") {
+      return yield* AiError.make({
+        module: "TextToSpeech",
+        method: "speak",
+        reason: invalid("what was said is not a WAV file")
+      })
+    }
+    return { bytes, beganAt }
+  })
+
+/** A client that sends the request's id on with every call. */
+const client: Layer.Layer<HttpClient.HttpClient> = Layer.provide(RequestId.layerClient, NodeHttpClient.layerUndici)
+
+/** Where the simulated services are: those of the program's simulator, or of one of our own. */
+const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Speech) {
+  if (stt._tag === "Real" && tts._tag === "Real") return (): string => ""
+  const running = yield* Effect.serviceOption(Simulator.Simulator)
+  const simulator = Option.isSome(running)
+    ? running.value
+    : Context.get(yield* Layer.build(Simulator.layer({ seed })), Simulator.Simulator)
+  return simulator.baseUrl
+})
+
+/** Provides the services of the settings. */
+export const layer = (settings: Settings.Speech): Layer.Layer<Speech, CannotStart, policies.SpeechGuards> =>
+  Layer.effect(Speech, Effect.flatMap(simulatedAt(settings), (simulated) => make(settings, simulated))).pipe(
+    Layer.provide(client),
+    orCannotStart((error) => `the simulated speech services cannot listen on loopback: ${error.message}`)
+  )

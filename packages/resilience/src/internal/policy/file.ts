@@ -1,0 +1,77 @@
+/** Policies that follow a file. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type * as Schedule from "effect/Schedule"
+import { tooLarge } from "./document.ts"
+import type { PolicyDocumentInvalid, Problem } from "./errors.ts"
+import type { Needs, Registry } from "./policies.ts"
+
+/** What was found in place of a text. */
+type Read = { readonly _tag: "Text"; readonly text: string } | { readonly _tag: "Problem"; readonly problem: Problem }
+
+/** A file that is too large is not read. */
+const read = (path: string, maxSize: number): Effect.Effect<Read, never, FileSystem.FileSystem> =>
+  Effect.gen(function*() {
+    const files = yield* FileSystem.FileSystem
+    const { size, type } = yield* files.stat(path)
+    if (type !== "File") return problem(`It is no file but a ${type}`)
+    // A character has four bytes at most.
+    if (Number(size) > 4 * maxSize) return problem(tooLarge(maxSize))
+    const text = yield* files.readFileString(path)
+    return text.length > maxSize ? problem(tooLarge(maxSize)) : { _tag: "Text", text } as const
+  }).pipe(Effect.catch((error) => Effect.succeed(problem(`The file cannot be read: ${error.message}`))))
+
+const problem = (message: string): Read => ({ _tag: "Problem", problem: { path: "", message } })
+
+/** What was last seen in the file, taken or refused: the same is not tried, nor told, again. */
+interface Seen {
+  what: string
+}
+
+const look = (
+  registry: Registry,
+  path: string,
+  maxSize: number,
+  seen: Seen
+): Effect.Effect<void, PolicyDocumentInvalid, Needs | FileSystem.FileSystem> =>
+  Effect.flatMap(read(path, maxSize), (found) => {
+    const what = found._tag === "Text" ? `text ${found.text}` : `problem ${found.problem.message}`
+    if (what === seen.what) return Effect.void
+    const wasThere = seen.what.startsWith("problem ") && found._tag === "Text" && found.text === registry.current.text
+    seen.what = what
+    // The file is back as it was, and nothing else has been put in force meanwhile.
+    if (wasThere && registry.current.source === path) return Effect.void
+    return found._tag === "Text"
+      ? Effect.flatMap(
+        registry.replace(path, found.text),
+        (change) => Effect.logInfo("A document of policies is in force", change)
+      )
+      : registry.refuse(path, [found.problem])
+  })
+
+/**
+ * Reads the file, and fails where it is no good. Then looks at it again on the schedule: what is no good then is told, and
+ * what was in force stays.
+ */
+export const follow = (
+  registry: Registry,
+  path: string,
+  options: { readonly maxSize: number; readonly reload: Schedule.Schedule<unknown> | undefined }
+) =>
+  Effect.gen(function*() {
+    const seen: Seen = { what: "" }
+    const once = look(registry, path, options.maxSize, seen)
+    yield* once
+    if (options.reload === undefined) return
+    const again = once.pipe(
+      Effect.catch((error) => Effect.logError("A document of policies was refused; the one before stays", error)),
+      // Whatever else goes wrong must not end the following.
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasInterruptsOnly(cause),
+        (cause) => Effect.logError(`Looking at ${path} failed`, cause)
+      )
+    )
+    // The first look is over: what is next begins with a wait.
+    yield* Effect.forkScoped(Effect.schedule(again, options.reload))
+  })
