@@ -56,10 +56,8 @@ const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>, usdPerDay: 
 })
 
 /** A client that sends the request's id on with every call. */
-const client = Layer.provide(
-  RequestId.layerClient,
-  NodeHttpClient.layerUndiciOptions({ connections: policies.providerConnections })
-)
+const client = (connections: number) =>
+  Layer.provide(RequestId.layerClient, NodeHttpClient.layerUndiciOptions({ connections }))
 
 /**
  * Provides the chain, which may spend so much a day; where its models are simulated with the simulator beside it, for
@@ -67,12 +65,14 @@ const client = Layer.provide(
  */
 export const layer = (
   provider: Provider,
-  options: { readonly usdPerDay: number }
+  options: { readonly usdPerDay: number; readonly providerConcurrency: number }
 ): Layer.Layer<Models, CannotStart> =>
   provider._tag === "Real"
-    ? Layer.effect(Models, make(real(provider), options.usdPerDay)).pipe(Layer.provide(client))
+    ? Layer.effect(Models, make(real(provider), options.usdPerDay)).pipe(
+      Layer.provide(client(options.providerConcurrency))
+    )
     : Layer.effect(Models, Effect.flatMap(simulated(provider), (targets) => make(targets, options.usdPerDay))).pipe(
-      Layer.provide(client),
+      Layer.provide(client(options.providerConcurrency)),
       Layer.provideMerge(Simulator.layer({ seed: provider.seed })),
       orCannotStart((error) => `the simulated providers cannot listen on loopback: ${error.message}`)
     )
