@@ -95,41 +95,47 @@ const routes = HttpRouter.use(Effect.fnUntraced(function*(router) {
       Stream.map(({ choices }) => choices[0]?.delta.content ?? "")
     )
 
-  yield* router.add("POST", "/v1/agents/:agent/chat", Effect.gen(function*() {
-    const { agent: name = "" } = yield* HttpRouter.params
-    const agent = agentsByName.get(name)
-    if (agent === undefined) return HttpServerResponse.empty({ status: 404 })
-    const { message, stream = false } = yield* HttpServerRequest.schemaBodyJson(ChatRequest)
-    const id = randomBytes(16).toString("base64url")
-    const response = yield* call(agent.system, message, stream)
-    if (stream) {
-      let reply = ""
-      const events = deltas(response).pipe(
-        Stream.filter((text) => text !== ""),
-        Stream.map((text) => {
-          reply += text
-          return event("delta", { text })
-        }),
-        Stream.concat(Stream.fromEffect(
-          Effect.map(
-            Effect.suspend(() => store(id, name, message, reply)),
-            () => event("done", { session_id: id, reply, agent: name })
-          )
-        )),
-        Stream.encodeText
-      )
-      return HttpServerResponse.stream(events, { contentType: "text/event-stream" })
-    }
-    const { choices, model, usage } = yield* HttpClientResponse.schemaBodyJson(Completion)(response)
-    const reply = choices[0].message.content
-    yield* store(id, name, message, reply)
-    return HttpServerResponse.jsonUnsafe({ session_id: id, reply, agent: name, model, usage })
-  }))
+  yield* router.add(
+    "POST",
+    "/v1/agents/:agent/chat",
+    Effect.gen(function*() {
+      const { agent: name = "" } = yield* HttpRouter.params
+      const agent = agentsByName.get(name)
+      if (agent === undefined) return HttpServerResponse.empty({ status: 404 })
+      const { message, stream = false } = yield* HttpServerRequest.schemaBodyJson(ChatRequest)
+      const id = randomBytes(16).toString("base64url")
+      const response = yield* call(agent.system, message, stream)
+      if (stream) {
+        let reply = ""
+        const events = deltas(response).pipe(
+          Stream.filter((text) => text !== ""),
+          Stream.map((text) => {
+            reply += text
+            return event("delta", { text })
+          }),
+          Stream.concat(Stream.fromEffect(
+            Effect.map(
+              Effect.suspend(() => store(id, name, message, reply)),
+              () => event("done", { session_id: id, reply, agent: name })
+            )
+          )),
+          Stream.encodeText
+        )
+        return HttpServerResponse.stream(events, { contentType: "text/event-stream" })
+      }
+      const { choices, model, usage } = yield* HttpClientResponse.schemaBodyJson(Completion)(response)
+      const reply = choices[0].message.content
+      yield* store(id, name, message, reply)
+      return HttpServerResponse.jsonUnsafe({ session_id: id, reply, agent: name, model, usage })
+    })
+  )
 }))
 
 const greeting = Layer.effectDiscard(
-  Effect.flatMap(HttpServer.HttpServer, ({ address }) =>
-    Effect.sync(() => process.stdout.write(`listening at ${HttpServer.formatAddress(address)}\n`)))
+  Effect.flatMap(
+    HttpServer.HttpServer,
+    ({ address }) => Effect.sync(() => process.stdout.write(`listening at ${HttpServer.formatAddress(address)}\n`))
+  )
 )
 
 const server = Layer.merge(HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }), greeting).pipe(

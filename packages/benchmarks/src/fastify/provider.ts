@@ -2,9 +2,9 @@
  * The provider behind its policies: limits of requests, tokens and money, a circuit with opossum, attempts with full
  * jitter between them, and a time for the whole. As is usual there is no budget for all retries together.
  */
+import { setTimeout as sleep } from "node:timers/promises"
 import CircuitBreaker from "opossum"
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible"
-import { setTimeout as sleep } from "node:timers/promises"
 import { costUsd } from "./agents.ts"
 import type { Metrics } from "./metrics.ts"
 import { type Call, type ChatMessage, type Completion, makeModel, ProviderError } from "./model.ts"
@@ -132,10 +132,12 @@ export const makeProvider = (settings: Settings, metrics: Metrics): Provider => 
     ask: (call) => measured(call, () => throughCircuit(() => withRetries(call, () => model.complete(call)))),
     askBitByBit: (call, onDelta) =>
       measured(call, async () => {
-        const { attempts, value } = await throughCircuit(() => withRetries(call, async () => {
-          const { completion, deltas } = await model.stream(call)
-          return { completion, deltas, first: await deltas.next() }
-        }))
+        const { attempts, value } = await throughCircuit(() =>
+          withRetries(call, async () => {
+            const { completion, deltas } = await model.stream(call)
+            return { completion, deltas, first: await deltas.next() }
+          })
+        )
         const { completion, deltas, first } = value
         if (!first.done) {
           await onDelta(first.value)

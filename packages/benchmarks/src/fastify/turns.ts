@@ -135,8 +135,7 @@ export const makeTurns = (
         }
       }
       const sessionId = body.session_id ?? sessions.newId()
-      return (signal, listener) =>
-        inOrder(sessionId, () => run({ agent, body, request, sessionId }, signal, listener))
+      return (signal, listener) => inOrder(sessionId, () => run({ agent, body, request, sessionId }, signal, listener))
     }
   }
 }

@@ -61,7 +61,12 @@ const start = async (
   const log = openSync(logFile, "w")
   const [command, args] = pinned(side, [program])
   const child = spawn(command, args, {
-    env: { PATH: process.env["PATH"], NODE_OPTIONS: process.env["SERVER_NODE_OPTIONS"], ...environment, DATA_DIR: folder },
+    env: {
+      PATH: process.env["PATH"],
+      NODE_OPTIONS: process.env["SERVER_NODE_OPTIONS"],
+      ...environment,
+      DATA_DIR: folder
+    },
     stdio: ["ignore", log, log]
   })
   closeSync(log)

@@ -21,7 +21,8 @@ const whole = JSON.stringify({
   usage
 })
 
-const event = (data: object): string => `data: ${JSON.stringify({ ...head, object: "chat.completion.chunk", ...data })}\n\n`
+const event = (data: object): string =>
+  `data: ${JSON.stringify({ ...head, object: "chat.completion.chunk", ...data })}\n\n`
 
 const events = words.map((word, index) =>
   event({ choices: [{ index: 0, delta: { content: index === 0 ? word : ` ${word}` }, finish_reason: null }] })

@@ -72,7 +72,8 @@ const agentNotFound = (name: string) =>
 const isLongerThan = (text: string, limit: number): boolean => text.length > limit && [...text].length > limit
 
 const acceptsEvents = (accept: string | undefined): boolean =>
-  accept !== undefined && accept.toLowerCase().split(",").some((range) =>
+  accept !== undefined &&
+  accept.toLowerCase().split(",").some((range) =>
     /^\s*text\/event-stream\s*(;|$)/.test(range) && !/;\s*q=0(\.0+)?\s*(;|$)/.test(range)
   )
 
