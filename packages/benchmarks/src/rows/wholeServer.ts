@@ -1,1 +1,217 @@
-export {}
+/** The whole agent server under load, beside what a Fastify service would be made of, and a bare Effect server as the floor. */
+import { availableParallelism } from "node:os"
+import { percentile, type Scenario, type Seen } from "../harness/scenario.ts"
+import type { Load, Report } from "../wholeServer/load.ts"
+import { load, loadKey, type Name, names, type Server, startServer, startUpstream } from "../wholeServer/servers.ts"
+
+/** `WHOLE_SERVER_SECONDS` makes all of it shorter, to see that it works. */
+const seconds = Number(process.env["WHOLE_SERVER_SECONDS"] ?? 5)
+const rounds = 5
+const connections = 64
+
+/** Runs with the servers up, and stops them. */
+const withServers = async <A>(
+  which: ReadonlyArray<Name>,
+  run: (servers: ReadonlyArray<Server>) => Promise<A>
+): Promise<A> => {
+  const upstream = await startUpstream()
+  const servers: Array<Server> = []
+  try {
+    for (const name of which) servers.push(await startServer(name, upstream.origin))
+    return await run(servers)
+  } finally {
+    for (const server of servers) await server.stop()
+    await upstream.stop()
+  }
+}
+
+/** What a load did to a server. */
+interface Round extends Report {
+  readonly cpuMillisPerRequest: number
+  /** Of one processor, in percent. */
+  readonly cpuPercent: number
+}
+
+const underLoad = async (server: Server, what: Omit<Load, "origin" | "key">): Promise<Round> => {
+  const before = server.cpuSeconds()
+  const started = performance.now()
+  const report = await load({ ...what, origin: server.origin, key: loadKey })
+  const elapsed = (performance.now() - started) / 1000
+  const cpu = server.cpuSeconds() - before
+  if (report.failed > 0 && what.kind !== "paced") {
+    throw new Error(`${server.name}: ${report.failed} requests failed: ${report.failures.join(" | ")}`)
+  }
+  return { ...report, cpuMillisPerRequest: cpu * 1000 / report.answered, cpuPercent: cpu / elapsed * 100 }
+}
+
+const median = (values: ReadonlyArray<number>): number => percentile(values, 0.5)
+
+const whole = (value: number): string => Math.round(value).toLocaleString("en-US")
+const millis = (value: number): string => value === Infinity ? "never" : `${value.toFixed(1)} ms`
+const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
+
+const wanted = (value: string, reached: boolean) => ({ wanted: { value, reached } })
+
+/** As fast as each answers, in alternating rounds. */
+const atFullLoad = (stream: boolean): Promise<ReadonlyArray<Seen>> =>
+  withServers(names, async (servers) => {
+    const all = new Map(servers.map(({ name }) => [name, new Array<Round>()]))
+    const what = { kind: "closed", stream, connections, seconds } as const
+    // Twice as long: half of a server's code is interpreted for its first thousands of requests.
+    for (const server of servers) await underLoad(server, { ...what, seconds: seconds * 2 })
+    for (let round = 0; round < rounds; round++) {
+      for (let turn = 0; turn < servers.length; turn++) {
+        const server = servers[(turn + round) % servers.length]!
+        all.get(server.name)?.push(await underLoad(server, what))
+      }
+    }
+    const of = (name: Name, figure: (round: Round) => number): number => median(all.get(name)?.map(figure) ?? [])
+    const ours = names[0]!
+    const ratio = (name: Name) => of(ours, (round) => round.perSecond) / of(name, (round) => round.perSecond)
+    return [
+      ...servers.flatMap(({ memoryBytes, name }): ReadonlyArray<Seen> => {
+        const each = all.get(name)?.map(({ perSecond }) => perSecond) ?? []
+        return [
+          {
+            what: `${name}: requests/s`,
+            value: `${whole(median(each))} (${whole(Math.min(...each))} to ${whole(Math.max(...each))})`
+          },
+          {
+            what: `${name}: p50, p95, p99`,
+            value: [of(name, ({ p50 }) => p50), of(name, ({ p95 }) => p95), of(name, ({ p99 }) => p99)].map(millis)
+              .join(", ")
+          },
+          {
+            what: `${name}: processor time a request`,
+            value: `${of(name, (round) => round.cpuMillisPerRequest).toFixed(3)} ms`
+          },
+          { what: `${name}: memory at the end`, value: megabytes(memoryBytes()) }
+        ]
+      }),
+      {
+        what: "requests/s, of Fastify's",
+        value: ratio("Fastify").toFixed(2),
+        ...wanted("1.2 or more", ratio("Fastify") >= 1.2)
+      },
+      {
+        what: "p99, of Fastify's",
+        value: (of(ours, ({ p99 }) => p99) / of("Fastify", ({ p99 }) => p99)).toFixed(2),
+        ...wanted("below 1", of(ours, ({ p99 }) => p99) < of("Fastify", ({ p99 }) => p99))
+      },
+      {
+        what: "requests/s, of the bare server's",
+        value: ratio("bare Effect").toFixed(2),
+        ...wanted("0.6 or more", ratio("bare Effect") >= 0.6)
+      }
+    ]
+  })
+
+/** So many requests a second, whether the server keeps up or not. */
+const paced = (rate: number, tell: (round: Round, isOurs: boolean) => ReadonlyArray<Seen>) => () =>
+  withServers(names, async (servers) => {
+    const seen: Array<Seen> = []
+    for (const [index, server] of servers.entries()) {
+      await underLoad(server, { kind: "closed", stream: false, connections, seconds: seconds * 2 })
+      const round = await underLoad(server, {
+        kind: "paced",
+        stream: false,
+        connections: 256,
+        seconds: seconds * 2,
+        rate
+      })
+      seen.push({
+        what: `${server.name}: answered`,
+        value: `${(round.answered / (round.answered + round.failed) * 100).toFixed(1)} %, ${whole(round.perSecond)}/s`,
+        ...(index === 0 ? wanted("100 %", round.failed === 0) : {})
+      })
+      for (const { wanted: target, what, value } of tell(round, index === 0)) {
+        seen.push({ what: `${server.name}: ${what}`, value, ...(target === undefined ? {} : { wanted: target }) })
+      }
+    }
+    return seen
+  })
+
+const latenciesAt = (round: Round, isOurs: boolean): ReadonlyArray<Seen> => [
+  { what: "p95", value: millis(round.p95), ...(isOurs ? wanted("below 100 ms", round.p95 < 100) : {}) },
+  { what: "p99", value: millis(round.p99), ...(isOurs ? wanted("below 200 ms", round.p99 < 200) : {}) }
+]
+
+/** The box is all of its processors. */
+const processorAt = (round: Round, isOurs: boolean): ReadonlyArray<Seen> => {
+  const ofBox = round.cpuPercent / availableParallelism()
+  const reached = round.failed === 0 && ofBox < 50
+  return [{
+    what: "processor time, of the whole machine",
+    value: `${ofBox.toFixed(0)} %`,
+    ...(isOurs ? wanted("below 50 %, with all answered", reached) : {})
+  }]
+}
+
+const streams = 10_000
+
+const heldOpen = (): Promise<ReadonlyArray<Seen>> =>
+  withServers(names, async (servers) => {
+    const seen: Array<Seen> = []
+    for (const [index, server] of servers.entries()) {
+      const before = server.memoryBytes()
+      let during = NaN
+      const report = await load(
+        { kind: "held", stream: true, origin: server.origin, key: loadKey, connections: streams, seconds: 120 },
+        async () => {
+          during = server.memoryBytes()
+        }
+      )
+      const open = report.answered
+      seen.push(
+        {
+          what: `${server.name}: streams open`,
+          value: whole(open),
+          ...(index === 0 ? wanted(whole(streams), open === streams) : {})
+        },
+        { what: `${server.name}: memory before`, value: megabytes(before) },
+        {
+          what: `${server.name}: memory with them`,
+          value: megabytes(during),
+          ...(index === 0 ? wanted("below 500 MB", open === streams && during < 500e6) : {})
+        }
+      )
+    }
+    return seen
+  })
+
+/** The loads. */
+export const scenarios: ReadonlyArray<Scenario> = [
+  {
+    title: "Chats, as fast as they are answered",
+    story:
+      `${connections} connections, each with one chat at a time. Medians of ${rounds} alternating rounds of ${seconds} s.`,
+    play: () => atFullLoad(false)
+  },
+  {
+    title: "Streamed chats, as fast as they are answered",
+    story: `The same with \`stream: true\`: 13 words as events, read to the last one.`,
+    play: () => atFullLoad(true)
+  },
+  {
+    title: "10,000 requests a second",
+    story:
+      `A chat is sent when its time has come, for ${
+        seconds * 2
+      } s, whether the server keeps up or not. Latencies count from that `
+      + "time; a chat that is not answered within 2 s of the end has waited forever.",
+    play: paced(10_000, latenciesAt)
+  },
+  {
+    title: "5,000 requests a second",
+    story: "The same, and what the server takes of the machine.",
+    play: paced(5000, processorAt)
+  },
+  {
+    title: "10,000 open streams",
+    story: "Streams of which the provider has sent the first word, and nothing since.",
+    play: heldOpen
+  }
+]
+
+/** What a reader must know about the figures. */
+export const notes = ``
