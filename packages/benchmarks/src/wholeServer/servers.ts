@@ -79,7 +79,7 @@ const start = async (
     rmSync(folder, { recursive: true, force: true })
   }
   for (let waited = 0; waited < 30_000; waited += 50) {
-    const origin = /(?:is up|listening) at (http\S+)/.exec(readFileSync(logFile, "utf8"))?.[1]
+    const origin = /(?:is up|listening) at (http[^\s"]+)/.exec(readFileSync(logFile, "utf8"))?.[1]
     if (origin !== undefined) return { origin, child, stop }
     if (child.exitCode !== null) break
     await sleep(50)
@@ -115,6 +115,7 @@ export const startServer = async (name: Name, baseUrl: string, onDisk = false): 
     ADMIN_KEY: "an-admin-key-for-the-load",
     LOG_FORMAT: "json",
     AGENT_REQUESTS_PER_MINUTE: "1000000000",
+    MAX_IN_FLIGHT: "12000",
     PROVIDER_CONCURRENCY: "12000",
     PROVIDER_REQUESTS_PER_MINUTE: "1000000000",
     PROVIDER_TOKENS_PER_MINUTE: "1000000000000",
