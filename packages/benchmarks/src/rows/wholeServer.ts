@@ -1,4 +1,5 @@
 /** The whole agent server under load, beside what a Fastify service would be made of, and a bare Effect server as the floor. */
+import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { percentile, type Scenario, type Seen } from "../harness/scenario.ts"
 import type { Load, Report } from "../wholeServer/load.ts"
@@ -147,7 +148,13 @@ const processorAt = (round: Round, isOurs: boolean): ReadonlyArray<Seen> => {
   }]
 }
 
-const streams = 10_000
+/** How many files a process may have open here. Each stream is two: to its client, and to the provider. */
+const openFiles = (): number => {
+  const limit = Number(/Max open files\s+(\d+)/.exec(readFileSync("/proc/self/limits", "utf8"))?.[1])
+  return Number.isFinite(limit) ? limit : Infinity
+}
+
+const streams = Math.min(10_000, Math.floor((openFiles() - 400) / 200) * 100)
 
 const heldOpen = (): Promise<ReadonlyArray<Seen>> =>
   withServers(names, async (servers) => {
@@ -207,8 +214,9 @@ export const scenarios: ReadonlyArray<Scenario> = [
     play: paced(5000, processorAt)
   },
   {
-    title: "10,000 open streams",
-    story: "Streams of which the provider has sent the first word, and nothing since.",
+    title: `${whole(streams)} open streams`,
+    story: "Streams of which the provider has sent the first word, and nothing since. 10,000 are wanted, or as many as the "
+      + "machine lets a process have: a stream takes two of its open files.",
     play: heldOpen
   }
 ]

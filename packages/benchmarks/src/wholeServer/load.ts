@@ -143,24 +143,26 @@ const held = async (): Promise<number> => {
   const begin = (client: Client, turn: number): Promise<void> =>
     new Promise((resolve) => {
       let text = ""
+      let hasBegun = false
       const since = performance.now()
+      const ended = (failure: string): void => {
+        // One that begins and does not stay is not open.
+        if (hasBegun) latencies.pop()
+        count(since, failure)
+        resolve()
+      }
       client.dispatch(request(turn, heldWord), {
         onRequestStart: () => {},
         onResponseStart: () => {},
         onResponseData: (_, chunk) => {
           text += chunk.toString("latin1")
-          if (!text.includes("event: delta")) return
+          if (hasBegun || !text.includes("event: delta")) return
+          hasBegun = true
           count(since, undefined)
           resolve()
         },
-        onResponseEnd: () => {
-          count(since, text.slice(0, 300))
-          resolve()
-        },
-        onResponseError: (_, error) => {
-          count(since, String(error))
-          resolve()
-        }
+        onResponseEnd: () => ended(text.slice(-300)),
+        onResponseError: (_, error) => ended(String(error))
       })
     })
   // Not more at once than a listening socket takes.
