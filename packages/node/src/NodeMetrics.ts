@@ -53,7 +53,7 @@ export const layer: Layer.Layer<never> = Layer.effectDiscard(Effect.gen(function
     (watch) => Effect.sync(() => watch.stop())
   )
   yield* Effect.sync(() => watch.turn()).pipe(Effect.schedule(window), Effect.forkScoped)
-  yield* readings({ ...ofProcess, ...ofLoop(watch) })
+  yield* readings({ ...ofProcess, ...ofFiles(), ...ofLoop(watch) })
   yield* garbage
   yield* versionInfo
 }))
@@ -70,8 +70,6 @@ const ofProcess: Readings = {
   process_cpu_system_seconds_total: () => process.cpuUsage().system / 1e6,
   process_resident_memory_bytes: () => process.memoryUsage.rss(),
   process_start_time_seconds: () => performance.timeOrigin / 1e3,
-  // The folder that is read is open while it is.
-  ...(openFiles() === undefined ? {} : { process_open_fds: () => (openFiles() ?? 1) - 1 }),
   nodejs_heap_size_used_bytes: () => getHeapStatistics().used_heap_size,
   nodejs_heap_size_total_bytes: () => getHeapStatistics().total_heap_size,
   nodejs_external_memory_bytes: () => getHeapStatistics().external_memory
@@ -87,10 +85,12 @@ const ofLoop = (watch: LoopWatch): Readings => ({
   nodejs_eventloop_utilization_ratio: () => watch.utilization()
 })
 
-/** How many files `/proc` lists; nothing where there is no such folder. */
-function openFiles(): number | undefined {
+const ofFiles = (): Readings => openFiles() === undefined ? {} : { process_open_fds: () => openFiles() ?? 0 }
+
+/** How many files `/proc` lists, without the folder itself, which is open while it is read; nothing where there is none. */
+const openFiles = (): number | undefined => {
   try {
-    return readdirSync("/proc/self/fd").length
+    return readdirSync("/proc/self/fd").length - 1
   } catch {
     return undefined
   }

@@ -80,7 +80,7 @@ export const extract = (metadata: Metadata): Option.Option<Tracer.ExternalSpan> 
 }
 
 /**
- * Serves a call in a span of its own, below the caller's.
+ * Serves a call in a span of its own, below the caller's. The metadata is read when the call is.
  *
  * @category propagation
  * @since 0.1.0
@@ -88,11 +88,13 @@ export const extract = (metadata: Metadata): Option.Option<Tracer.ExternalSpan> 
 export const withSpan =
   (name: string, metadata: Metadata) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
-    Effect.withSpan(
-      self,
-      name,
-      Option.match(extract(metadata), {
-        onNone: () => ({ root: true, kind: "server" as const }),
-        onSome: (parent) => ({ parent, kind: "server" as const })
-      })
+    Effect.suspend(() =>
+      Effect.withSpan(
+        self,
+        name,
+        Option.match(extract(metadata), {
+          onNone: () => ({ root: true, kind: "server" as const }),
+          onSome: (parent) => ({ parent, kind: "server" as const })
+        })
+      )
     )

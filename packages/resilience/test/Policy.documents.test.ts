@@ -430,6 +430,21 @@ policies:
       }
     }).pipe(Effect.scoped, Effect.provide(services)))
 
+  it.effect("does not interrupt who looks something up in a cache that is made anew", () =>
+    Effect.gen(function*() {
+      const text = (ttl: string) =>
+        `policies: { a: { cache: { binding: replies, ttl: ${ttl}, capacity: 10 }, hedge: { delay: ${ttl} } } }`
+      const policies = yield* Policy.fromText(text("1 minute"), {
+        bindings: { caches: { replies: { key: (key: string) => Effect.succeed(key), schema: Schema.String } } }
+      })
+      const running = yield* forkNow(
+        policies.run("a", Effect.delay(Effect.succeed("found"), "1 second"), { request: "x" })
+      )
+      yield* policies.replace(text("2 minutes"))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* Fiber.await(running), Exit.succeed("found"))
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
   it.effect("refuses a bad document as a whole, and tells", () =>
     Effect.gen(function*() {
       const heard: Array<Signal.Signal> = []

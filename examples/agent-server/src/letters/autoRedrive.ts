@@ -1,5 +1,5 @@
 /** Completes failed turns without anybody asking. */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
@@ -17,8 +17,8 @@ export const layer = (
     const breakers = yield* Breakers
     const models = Breakers.names.filter((name) => name.startsWith("llm-"))
     const takesCalls = Effect.map(
-      // The store is in this process and does not fail.
-      Effect.forEach(models, (name) => Effect.orDie(breakers[name].state())),
+      // A store that cannot say is no reason to try; the next round asks again.
+      Effect.forEach(models, (name) => Effect.orElseSucceed(breakers[name].state(), () => "Open" as const)),
       (states) => states.some((state) => state !== "Open" && state !== "ForcedOpen")
     )
     return letters.autoRedrive({

@@ -6,7 +6,6 @@
  */
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as Deadline from "effect-resilience/Deadline"
-import type * as Failure from "effect-resilience/Failure"
 import type * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Retry from "effect-resilience/Retry"
 import type * as RetryBudget from "effect-resilience/RetryBudget"
@@ -14,19 +13,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import * as Availability from "../health/Availability.ts"
-
-const breaker = (name: string) =>
-  ({
-    trip: CircuitBreaker.anyOf(
-      CircuitBreaker.consecutive(5),
-      CircuitBreaker.failureRate({ threshold: 0.5, window: "30 seconds", minimumCalls: 20 })
-    ),
-    openFor: Schedule.exponential("30 seconds"),
-    maxOpenFor: "5 minutes",
-    recovery: CircuitBreaker.ramp([0.1, 0.25, 0.5, 0.75], "7.5 seconds"),
-    health: () => Availability.changes(name)
-  }) as const
+import { cooldown } from "../policies/chain.ts"
+import { breaker } from "../policies/guards.ts"
 
 /** A breaker for each speech service. */
 export class SpeechBreakers extends CircuitBreaker.Service<SpeechBreakers>()("agent-server/voice/SpeechBreakers", {
@@ -53,9 +41,11 @@ const again = Retry.byKind({
   Retry.withBudget
 )
 
-/** One attempt gets a third of what is left, so that one which hangs leaves time for the other service. */
-const inTime = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(shareOfRest(1 / 3), (time) => Deadline.attempt(self, time))
+/**
+ * What an attempt gets of the time that is left. A primary that hangs leaves time for the backup; after the backup there is nobody
+ * to leave time for.
+ */
+const shareOf = (dependency: SpeechDependency): number => dependency.endsWith("-primary") ? 1 / 3 : 0.9
 
 /**
  * Goes around a call to a service. As with models the breaker is outside of the retries: it counts calls that failed for
@@ -65,20 +55,10 @@ export const atService = (dependency: SpeechDependency) =>
 <A, E, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Deadline.DeadlineExceeded | CircuitBreaker.CircuitOpen, R | SpeechGuards> =>
-  self.pipe(inTime, Retry.retry(again, { name: dependency }), SpeechBreakers.protect(dependency))
-
-/**
- * A service rests when it limits us, and not for an outage: that is what its breaker is for, which counts more than one
- * failure before it shuts anybody out.
- */
-const cooldown: Schedule.Schedule<unknown, Failure.Info> = Retry.backoff({
-  base: "1 second",
-  cap: "30 seconds",
-  jitter: "none"
-}).pipe(
-  Schedule.setInputType<Failure.Info>(),
-  Schedule.modifyDelay(({ duration, input }) => Effect.succeed(input.kind === "RateLimited" ? duration : Duration.zero))
-)
+  Effect.flatMap(shareOfRest(shareOf(dependency)), (time) => Deadline.attempt(self, time)).pipe(
+    Retry.retry(again, { name: dependency }),
+    SpeechBreakers.protect(dependency)
+  )
 
 /** How one asks the other service. When both rest, a short rest is waited for. */
 export const chainOptions: FallbackChain.Options = { cooldown, maxWait: "2 seconds" }
@@ -100,3 +80,6 @@ export const silence = 0.001
 
 /** How much of a reply is spoken, in characters: what OpenAI's speech takes at once. */
 export const maxSpoken = 4_096
+
+/** What speech may become, in bytes: more than twice what so many characters are, read slowly and in good quality. */
+export const maxSpeechBytes = 32_000_000

@@ -141,7 +141,7 @@ export const references = ({ policies }: Document): ReadonlyArray<Problem> => {
   return problems
 }
 
-export const routesOf = (config: Config): ReadonlyArray<string> =>
+const routesOf = (config: Config): ReadonlyArray<string> =>
   config.fallback?.routes.map((route) => typeof route === "string" ? route : route.policy) ?? []
 
 /** The way from `start` over `next` back to `start`, if there is one. */

@@ -136,6 +136,13 @@ const routeOf = (route: NonNullable<Config["fallback"]>["routes"][number]) => {
 
 /** Something that is made from data and kept for as long as these are the same. */
 class Kept<A> {
+  private readonly lingers: boolean
+
+  /** One that `lingers` is released with its policy, and not when it is replaced: calls may be waiting in it. */
+  constructor(lingers: boolean = false) {
+    this.lingers = lingers
+  }
+
   private made: { readonly from: string; readonly value: A; readonly scope: Scope.Closeable } | undefined
 
   get value(): A | undefined {
@@ -152,9 +159,9 @@ class Kept<A> {
       if (this.made?.from === from) return Effect.succeed(this.made.value)
       return Effect.flatMap(Scope.fork(outer), (scope) =>
         Effect.flatMap(Scope.provide(make, scope), (value) => {
-          const { made } = this
+          const { lingers, made } = this
           this.made = { from, value, scope }
-          return Effect.as(made === undefined ? Effect.void : Scope.close(made.scope, Exit.void), value)
+          return Effect.as(made === undefined || lingers ? Effect.void : Scope.close(made.scope, Exit.void), value)
         }))
     })
   }
@@ -172,7 +179,7 @@ export class Entry {
   private readonly hedge = new Kept<Hedge.Hedge["Service"]>()
   private readonly budget = new Kept<RetryBudget.RetryBudget["Service"]>()
   private readonly chain = new Kept<FallbackChain.FallbackChain<unknown, unknown, unknown>>()
-  private readonly cache = new Kept<ResponseCache.ResponseCache<unknown, unknown>>()
+  private readonly cache = new Kept<ResponseCache.ResponseCache<unknown, unknown>>(true)
 
   private readonly scope: Scope.Closeable
 
@@ -182,7 +189,7 @@ export class Entry {
     this.scope = scope
   }
 
-  /** Calls that run go on; nobody begins another. */
+  /** Calls that run go on, except that one which shares another's look-up in a cache is interrupted. */
   get close(): Effect.Effect<void> {
     return Scope.close(this.scope, Exit.void)
   }

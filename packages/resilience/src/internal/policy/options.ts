@@ -40,7 +40,7 @@ export interface LimitOptions extends RateLimiter.WaitOptions {
 }
 
 /** What tells a chain from other values. A chain is invariant in what its routes are, so no type stands for all chains. */
-export type AnyChain = Pick<FallbackChain.FallbackChain<never, never, never>, typeof FallbackChain.TypeId | "name">
+type AnyChain = Pick<FallbackChain.FallbackChain<never, never, never>, typeof FallbackChain.TypeId | "name">
 
 // A queue and a cache are invariant in their payloads, so only `any` stands for all of them.
 // oxlint-disable-next-line typescript/no-explicit-any

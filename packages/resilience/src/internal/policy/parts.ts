@@ -96,7 +96,7 @@ export const partsOf = (
   )
 }
 
-export const breakerOf = (name: string, breaker: Options["breaker"]) =>
+const breakerOf = (name: string, breaker: Options["breaker"]) =>
   breaker === undefined || CircuitBreaker.isCircuitBreaker(breaker)
     ? Effect.succeed(breaker)
     : CircuitBreaker.make({ ...breaker, name })

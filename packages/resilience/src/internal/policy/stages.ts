@@ -131,7 +131,7 @@ export const observedAttempt = (name: string): Stage => (self, call) =>
     return timed(fiber, traced, (outcome, duration) => ({ _tag: "AttemptSettled", name, attempt, outcome, duration }))
   })
 
-export const spanName = (name: string): string => `resilience.pipeline ${name}`
+const spanName = (name: string): string => `resilience.pipeline ${name}`
 
 export const isObserved = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
   fiber.cache.span !== undefined || Signal.isHeardUnsafe(fiber)
