@@ -154,6 +154,33 @@ describe("the agent server and the Fastify assembly", () => {
     }
   })
 
+  it("count what they do in the same families", async () => {
+    const [ours, theirs] = await both((name) => send(name, "/metrics"))
+    const families = ({ text }: Reply) => new Set([...text.matchAll(/^# TYPE (\S+) /gm)].map(([, family]) => family))
+    for (
+      const family of [
+        "http_server_request_duration_seconds",
+        "http_requests_total",
+        "http_server_active_requests",
+        "http_client_request_duration_seconds",
+        "gen_ai_client_operation_duration_seconds",
+        "gen_ai_client_token_usage",
+        "llm_requests_total",
+        "llm_tokens_total",
+        "llm_cost_usd_total",
+        "resilience_pipeline_duration_seconds",
+        "resilience_retry_calls_total",
+        "resilience_circuit_breaker_calls_total",
+        "resilience_rate_limiter_decisions_total",
+        "db_client_operation_duration_seconds",
+        "nodejs_eventloop_lag_p99_seconds",
+        "process_resident_memory_bytes"
+      ]
+    ) {
+      expect([family, families(theirs).has(family), families(ours).has(family)]).toEqual([family, true, true])
+    }
+  })
+
   it("limit callers without a key by their address", async () => {
     const [ours, theirs] = await both(async (name) => {
       let last = await send(name, "/v1/agents", { headers: { "x-api-key": "" } })
