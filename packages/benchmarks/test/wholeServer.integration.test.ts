@@ -42,7 +42,8 @@ const send = async (name: Name, path: string, init: RequestInit = {}): Promise<R
 const chat = (
   name: Name,
   body: unknown,
-  { agent = "travel_planner", headers = {} }: { readonly agent?: string; readonly headers?: Record<string, string> } = {}
+  { agent = "travel_planner", headers = {} }: { readonly agent?: string; readonly headers?: Record<string, string> } =
+    {}
 ): Promise<Reply> =>
   send(name, `/v1/agents/${agent}/chat`, {
     method: "POST",

@@ -35,7 +35,7 @@ export interface Call {
 }
 
 /** A reply that comes bit by bit. `completion` is called after the last bit. */
-export interface Streamed {
+interface Streamed {
   readonly deltas: AsyncGenerator<string, void>
   readonly completion: () => Completion
 }

@@ -13,7 +13,7 @@ import type { Settings } from "./settings.ts"
 import { withSpan } from "./tracing.ts"
 
 /** A completion, and how many attempts it took. */
-export interface Answer extends Completion {
+interface Answer extends Completion {
   readonly attempts: number
   readonly costUsd: number | null
 }

@@ -25,7 +25,7 @@ export interface Message {
 }
 
 /** A turn that is over. */
-export interface Turn {
+interface Turn {
   readonly sessionId: string
   readonly agent: string
   readonly first: boolean
@@ -144,7 +144,7 @@ export const openSessions = (directory: string, metrics: Metrics): Sessions => {
     recent: (id, limit) => {
       const rows = findRecent.all(id, limit)
       if (rows.length === 0) throw missing()
-      return rows.map(toMessage).reverse()
+      return rows.map(toMessage).toReversed()
     },
     append: (turn) =>
       new Promise((resolve, reject) => {

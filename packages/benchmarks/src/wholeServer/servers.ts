@@ -15,7 +15,7 @@ import type { Load, Report } from "./load.ts"
 export const loadKey = "a-key-for-the-load"
 
 /** The servers by their names in the tables. */
-export const programs = {
+const programs = {
   "agent-server": "../../../../examples/agent-server/src/main.ts",
   Fastify: "../fastify/main.ts",
   "bare Effect": "../bare/main.ts"

@@ -54,7 +54,7 @@ const onRequest = (request: IncomingMessage, response: ServerResponse): void => 
 }
 
 /** The provider, listening on a free port of loopback. */
-export const listen = (): Promise<{ readonly server: Server; readonly baseUrl: string }> =>
+const listen = (): Promise<{ readonly server: Server; readonly baseUrl: string }> =>
   new Promise((resolve) => {
     const server = createServer({ keepAliveTimeout: 600_000, requestTimeout: 0 }, onRequest)
     server.listen(0, "127.0.0.1", 16_384, () => {
