@@ -94,14 +94,14 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       MonitoringApi.layer(Api, { details: OperatorKey.isOperator(adminKey.key) }),
       CircuitBreakersHandlers.layer,
       FallbackChainsHandlers.layer,
-      RateLimitsHandlers.layer(settings.providerLimits),
+      RateLimitsHandlers.layer(settings),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       ProfileHandlers.layer,
       SimHandlers.layer
     ]),
     Layer.provide([
       OperatorKey.layer(adminKey.key),
-      RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
+      RateLimitMiddleware.layerApi({ checks: checksOf({ ...settings, hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),
         ApiKey.layerKeys([...settings.apiKeys, AdminKey.asCaller(adminKey)])
@@ -146,7 +146,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(voice),
     Layer.provide(turns),
     Layer.provide(MeasuresFile.layer(settings)),
-    Layer.provide(policies.guards),
+    Layer.provide(policies.guards(settings)),
     Layer.provide(Replies.Replies.layer),
     Layer.provide(SpeechBreakers.layer),
     Layer.provide(Spending.layer(settings.providerLimits)),

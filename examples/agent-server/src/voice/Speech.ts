@@ -164,6 +164,9 @@ const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
 const noSpeech = (description: string): AiError.AiError =>
   AiError.make({ module: "TextToSpeech", method: "speak", reason: invalid(description) })
 
+/** How many connections to each service there are at most. */
+const speechConnections = 128
+
 /** Where the simulated services are: those of the program's simulator, or of one of our own. */
 const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Speech) {
   if (stt._tag === "Real" && tts._tag === "Real") return (): string => ""
@@ -177,6 +180,6 @@ const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Spe
 /** Provides the services of the settings. */
 export const layer = (settings: Settings.Speech): Layer.Layer<Speech, CannotStart, policies.SpeechGuards> =>
   Layer.effect(Speech, Effect.flatMap(simulatedAt(settings), (simulated) => make(settings, simulated))).pipe(
-    Layer.provide(client),
+    Layer.provide(client(speechConnections)),
     orCannotStart((error) => `the simulated speech services cannot listen on loopback: ${error.message}`)
   )

@@ -15,6 +15,7 @@ import * as Retry from "./retry.ts"
 import * as Scrape from "./scrape.ts"
 import * as Spans from "./spans.ts"
 import * as Timeout from "./timeout.ts"
+import * as WholeServer from "./wholeServer.ts"
 
 /** A page: what it compares, and against which packages. */
 export interface Page {
@@ -87,5 +88,20 @@ export const pages: Readonly<Record<string, Page>> = {
     peers: ["effect", "cockatiel"],
     comparisons: Timeout.comparisons,
     notes: Timeout.notes
+  },
+  "whole-server": {
+    title: "The whole server",
+    peers: [
+      "effect",
+      "fastify",
+      "@fastify/rate-limit",
+      "opossum",
+      "prom-client",
+      "pino",
+      "@opentelemetry/sdk-trace-node"
+    ],
+    comparisons: [],
+    scenarios: WholeServer.scenarios,
+    notes: WholeServer.notes
   }
 }
