@@ -26,6 +26,7 @@ import * as FallbackChainsHandlers from "./api/handlers/FallbackChainsHandlers.t
 import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
+import * as SignalsHandlers from "./api/handlers/SignalsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
 import * as VoiceHandlers from "./api/handlers/VoiceHandlers.ts"
 import * as Config from "./config.ts"
@@ -41,7 +42,7 @@ import { checksOf } from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
 import * as Logging from "./logging.ts"
 import * as MeasuresFile from "./measures/file.ts"
-import * as IndexPage from "./pages/IndexPage.ts"
+import * as ConsolePage from "./pages/ConsolePage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
 import * as Models from "./providers/Models.ts"
@@ -93,6 +94,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       FallbackChainsHandlers.layer,
       RateLimitsHandlers.layer(settings.providerLimits),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
+      SignalsHandlers.layer,
       SimHandlers.layer
     ]),
     Layer.provide([
@@ -105,12 +107,13 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     ])
   )
 
-  const pages = Layer.mergeAll(HttpApiScalar.layer(Api, { path: "/docs" }), IndexPage.layer, ProblemPages.layer)
+  const pages = Layer.mergeAll(HttpApiScalar.layer(Api, { path: "/docs" }), ConsolePage.layer(settings), ProblemPages.layer)
 
   const table = Routes.make([
     ...Routes.fromOpenApi(OpenApi.fromApi(Api)),
+    ...ConsolePage.routes,
     ...ProblemPages.routes,
-    ...["/", "/docs", "/openapi.json"].map((path) => ({ path, methods: ["GET"] }) as Routes.Route)
+    ...["/docs", "/openapi.json"].map((path) => ({ path, methods: ["GET"] }) as Routes.Route)
   ])
 
   const greeting = Layer.effectDiscard(

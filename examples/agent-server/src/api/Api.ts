@@ -8,6 +8,7 @@ import { ChatApi } from "./ChatApi.ts"
 import { FallbackChainsApi } from "./FallbackChainsApi.ts"
 import { HealthApi } from "./HealthApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
+import { SignalsApi } from "./SignalsApi.ts"
 import { SimApi } from "./SimApi.ts"
 import { VoiceApi } from "./VoiceApi.ts"
 
@@ -23,6 +24,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(FallbackChainsApi)
   .add(AdminApi.RateLimits)
   .add(AdminApi.DeadLetters)
+  .add(SignalsApi)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({
