@@ -28,7 +28,7 @@ const makeRow = ({ chain, route }: Line): Row<Line> => {
         {},
         `${route} will be asked again.`
       ),
-    `Let ${route} be asked again`
+    `Ask again: ${route}`
   )
   return {
     element: tableRow(route, state.element, rests, latency, calls, tokens, spent, reset),

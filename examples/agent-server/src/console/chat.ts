@@ -30,6 +30,9 @@ interface Turn {
 const makeKey = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
 
+/** A session is known by how it began. An emoji is not cut in half. */
+const titleOf = (text: string): string => Array.from(text).slice(0, 80).join("")
+
 const isBusy = (): boolean => running !== undefined
 
 const setRunning = (controller: AbortController | undefined) => {
@@ -82,7 +85,7 @@ const ask = async (turn: Turn) => {
   const ended: Ended = outcome._tag === "Failed" ? { trouble: outcome.trouble } : outcome.value
   if (ended.reply !== undefined) {
     reply.done(ended.reply)
-    SessionList.opened({ id: ended.reply.session_id, agent: turn.agent, title: turn.text.slice(0, 80) })
+    SessionList.opened({ id: ended.reply.session_id, agent: turn.agent, title: titleOf(turn.text) })
   } else if (ended.trouble !== undefined) {
     const { trouble } = ended
     reply.failed(trouble, () => void retry(turn, reply))

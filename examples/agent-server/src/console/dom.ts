@@ -41,9 +41,15 @@ export const setText = (element: Element, text: string): void => {
   if (element.textContent !== text) element.textContent = text
 }
 
+/** What was said before the last few is not said any more. */
+const remembered = 5
+
 /** Says something to those who cannot see what changed. */
 export const announce = (text: string): void => {
-  setText(find("announcer", HTMLElement), text)
+  const announcer = find("announcer", HTMLElement)
+  // A line of its own: two things that happen at once are both said, and so is the same one twice.
+  announcer.append(h("div", {}, text))
+  while (announcer.childElementCount > remembered) announcer.firstElementChild?.remove()
 }
 
 /** An element of a list, and how it follows its item. */
