@@ -107,7 +107,11 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     ])
   )
 
-  const pages = Layer.mergeAll(HttpApiScalar.layer(Api, { path: "/docs" }), ConsolePage.layer(settings), ProblemPages.layer)
+  const pages = Layer.mergeAll(
+    HttpApiScalar.layer(Api, { path: "/docs" }),
+    ConsolePage.layer(settings),
+    ProblemPages.layer
+  )
 
   const table = Routes.make([
     ...Routes.fromOpenApi(OpenApi.fromApi(Api)),

@@ -193,82 +193,93 @@ RealServer.describe("chromium", "the console", () => {
       })
     }).pipe(Effect.scoped), 60_000)
 
-  it.live("operations show a circuit that opens, its transitions and what happens, and take the operator's word", () =>
-    Effect.gen(function*() {
-      const { complaints, page, server } = yield* opened
-      yield* Effect.promise(async () => {
-        await unlock(page, adminKey)
-        await told(page.locator("#circuits tr").filter({ hasText: "llm-primary" }), "closed")
-        await page.locator("#events-panel").waitFor()
-      })
-      yield* setFaults(server, { error_rate: 1 })
-      for (let turn = 0; turn < 4; turn++) yield* failingChat(server)
-      yield* Effect.promise(async () => {
-        const circuit = page.locator("#circuits tr").filter({ hasText: "llm-primary" })
-        await told(circuit, /✗ open/)
-        await told(page.locator("#transitions li"), /llm-primary: closed → open/)
-        await told(page.locator("#events li"), /circuit transition: name llm-primary, key default, from Closed, to Open/)
-        await told(page.locator("#routes tr"), /Served|gpt-4o/)
-        await told(page.locator("#services tr").filter({ hasText: "llm-primary" }), /✗ failed/)
-        await told(page.locator("#stages tr").filter({ hasText: "Language model" }), /ms|–/)
-        await told(page.locator("#limits tr").filter({ hasText: "llm-primary: requests" }), /of 1,000,000 requests/)
+  it.live(
+    "operations show a circuit that opens, its transitions and what happens, and take the operator's word",
+    () =>
+      Effect.gen(function*() {
+        const { complaints, page, server } = yield* opened
+        yield* Effect.promise(async () => {
+          await unlock(page, adminKey)
+          await told(page.locator("#circuits tr").filter({ hasText: "llm-primary" }), "closed")
+          await page.locator("#events-panel").waitFor()
+        })
+        yield* setFaults(server, { error_rate: 1 })
+        for (let turn = 0; turn < 4; turn++) yield* failingChat(server)
+        yield* Effect.promise(async () => {
+          const circuit = page.locator("#circuits tr").filter({ hasText: "llm-primary" })
+          await told(circuit, /✗ open/)
+          await told(page.locator("#transitions li"), /llm-primary: closed → open/)
+          await told(
+            page.locator("#events li"),
+            /circuit transition: name llm-primary, key default, from Closed, to Open/
+          )
+          await told(page.locator("#routes tr"), /Served|gpt-4o/)
+          await told(page.locator("#services tr").filter({ hasText: "llm-primary" }), /✗ failed/)
+          await told(page.locator("#stages tr").filter({ hasText: "Language model" }), /ms|–/)
+          await told(page.locator("#limits tr").filter({ hasText: "llm-primary: requests" }), /of 1,000,000 requests/)
 
-        await page.getByRole("button", { name: "Reset the circuit llm-primary" }).click()
-        await told(circuit, /✓ closed/)
-        await page.getByRole("button", { name: "Open the circuit llm-primary" }).click()
-        await told(circuit, /✗ forced open/)
-        await page.getByRole("button", { name: "Reset the health of llm-primary" }).click()
-        await told(page.getByRole("status"), "llm-primary was checked anew.")
-        await page.getByLabel("Policy").selectOption("perAgent")
-        await page.locator("#limit-key").fill("travel_planner")
-        await page.getByRole("button", { name: "Look" }).click()
-        await told(page.locator("#limit-answer"), /perAgent of travel_planner: .* of 60,000 requests left/)
-      })
-      expect(json(yield* admin(server, "/admin/circuit-breakers")).circuit_breakers[0].state).toBe("ForcedOpen")
-      expect(complaints).toEqual([])
-    }).pipe(Effect.scoped), 90_000)
+          await page.getByRole("button", { name: "Reset the circuit llm-primary" }).click()
+          await told(circuit, /✓ closed/)
+          await page.getByRole("button", { name: "Open the circuit llm-primary" }).click()
+          await told(circuit, /✗ forced open/)
+          await page.getByRole("button", { name: "Reset the health of llm-primary" }).click()
+          await told(page.getByRole("status"), "llm-primary was checked anew.")
+          await page.getByLabel("Policy").selectOption("perAgent")
+          await page.locator("#limit-key").fill("travel_planner")
+          await page.getByRole("button", { name: "Look" }).click()
+          await told(page.locator("#limit-answer"), /perAgent of travel_planner: .* of 60,000 requests left/)
+        })
+        expect(json(yield* admin(server, "/admin/circuit-breakers")).circuit_breakers[0].state).toBe("ForcedOpen")
+        expect(complaints).toEqual([])
+      }).pipe(Effect.scoped),
+    90_000
+  )
 
-  it.live("a dead letter is inspected, redriven and discarded from the page, and sliders break the simulator", () =>
-    Effect.gen(function*() {
-      const { complaints, page, server } = yield* opened
-      yield* setAllFaults(server, { down: true })
-      const first = yield* failing(server, { message: "Redrive me" })
-      const second = yield* failing(server, { message: "Drop me" })
-      yield* Effect.promise(async () => {
-        await unlock(page, adminKey)
-        await page.getByRole("button", { name: `Inspect letter ${first.letterId}` }).click()
-        await told(page.locator("#letter-json"), "Redrive me")
-        expect(await page.evaluate(() => document.activeElement?.id)).toBe("letter-title")
-        await page.getByRole("button", { name: "Close", exact: true }).last().click()
+  it.live(
+    "a dead letter is inspected, redriven and discarded from the page, and sliders break the simulator",
+    () =>
+      Effect.gen(function*() {
+        const { complaints, page, server } = yield* opened
+        yield* setAllFaults(server, { down: true })
+        const first = yield* failing(server, { message: "Redrive me" })
+        const second = yield* failing(server, { message: "Drop me" })
+        yield* Effect.promise(async () => {
+          await unlock(page, adminKey)
+          await page.getByRole("button", { name: `Inspect letter ${first.letterId}` }).click()
+          await told(page.locator("#letter-json"), "Redrive me")
+          expect(await page.evaluate(() => document.activeElement?.id)).toBe("letter-title")
+          await page.getByRole("button", { name: "Close", exact: true }).last().click()
 
-        for (const provider of ["llm-primary", "llm-secondary", "llm-anthropic"]) {
-          await page.getByRole("button", { name: `Mend ${provider}` }).click()
-          await told(page.getByRole("status"), `${provider} is mended.`)
-        }
-        for (const provider of ["llm-primary", "llm-secondary", "llm-anthropic"]) {
-          await page.getByRole("button", { name: `Reset the circuit ${provider}` }).click()
-          await told(page.getByRole("status"), `Reset: ${provider}.`)
-        }
-      })
-      expect(json(yield* admin(server, "/sim/faults"))["llm-primary"].down).toBe(false)
-      yield* Effect.promise(async () => {
-        await page.getByRole("button", { name: `Redrive letter ${first.letterId}` }).click()
-        await told(page.locator("#redrive-words"), "1 of 1: 1 redriven")
-        await page.getByRole("button", { name: `Discard letter ${second.letterId}` }).click()
-        await page.getByLabel("Reason").fill("asked by mistake")
-        await page.keyboard.press("Enter")
-        await told(page.getByRole("status"), `Letter ${second.letterId} is discarded.`)
-        await told(page.locator("#no-letters"), "There are none.")
+          for (const provider of ["llm-primary", "llm-secondary", "llm-anthropic"]) {
+            await page.getByRole("button", { name: `Mend ${provider}` }).click()
+            await told(page.getByRole("status"), `${provider} is mended.`)
+          }
+          for (const provider of ["llm-primary", "llm-secondary", "llm-anthropic"]) {
+            await page.getByRole("button", { name: `Reset the circuit ${provider}` }).click()
+            await told(page.getByRole("status"), `Reset: ${provider}.`)
+          }
+        })
+        expect(json(yield* admin(server, "/sim/faults"))["llm-primary"].down).toBe(false)
+        yield* Effect.promise(async () => {
+          await page.getByRole("button", { name: `Redrive letter ${first.letterId}` }).click()
+          await told(page.locator("#redrive-words"), "1 of 1: 1 redriven")
+          await page.getByRole("button", { name: `Discard letter ${second.letterId}` }).click()
+          await page.getByLabel("Reason").fill("asked by mistake")
+          await page.keyboard.press("Enter")
+          await told(page.getByRole("status"), `Letter ${second.letterId} is discarded.`)
+          await told(page.locator("#no-letters"), "There are none.")
 
-        const slider = page.getByRole("group", { name: "llm-primary" }).getByLabel("Failing calls")
-        await slider.focus()
-        for (let step = 0; step < 5; step++) await page.keyboard.press("ArrowRight")
-        await told(page.getByRole("status"), "llm-primary: failing calls 25 %.")
-      })
-      expect(yield* statesOf(server)).toEqual({ [first.letterId]: "Archived", [second.letterId]: "Discarded" })
-      expect(json(yield* admin(server, "/sim/faults"))["llm-primary"].error_rate).toBe(0.25)
-      expect(complaints).toEqual([])
-    }).pipe(Effect.scoped), 90_000)
+          const slider = page.getByRole("group", { name: "llm-primary" }).getByLabel("Failing calls")
+          await slider.focus()
+          for (let step = 0; step < 5; step++) await page.keyboard.press("ArrowRight")
+          await told(page.getByRole("status"), "llm-primary: failing calls 25 %.")
+        })
+        expect(yield* statesOf(server)).toEqual({ [first.letterId]: "Archived", [second.letterId]: "Discarded" })
+        expect(json(yield* admin(server, "/sim/faults"))["llm-primary"].error_rate).toBe(0.25)
+        expect(complaints).toEqual([])
+      }).pipe(Effect.scoped),
+    90_000
+  )
 
   it.live("all of it can be done with the keyboard, and where one is can be seen", () =>
     Effect.gen(function*() {
@@ -283,7 +294,9 @@ RealServer.describe("chromium", "the console", () => {
             return [focused.id === "" ? focused.textContent : focused.id, outlineStyle, outlineWidth]
           })
         }
-        for (const id of ["Skip to the content", "to-chat", "to-operations", "open-key", "new-session", "agent", "message"]) {
+        for (
+          const id of ["Skip to the content", "to-chat", "to-operations", "open-key", "new-session", "agent", "message"]
+        ) {
           expect(await tab()).toEqual([id, "solid", "3px"])
         }
         await page.keyboard.type("Two days")
@@ -318,42 +331,46 @@ RealServer.describe("chromium", "the console", () => {
       })
     }).pipe(Effect.scoped), 60_000)
 
-  it.live("nothing serious is found by axe, dark or light, wide or narrow; motion is left out where asked", () =>
-    Effect.gen(function*() {
-      const server = yield* startFresh(environment)
-      yield* setAllFaults(server, { down: true })
-      const { letterId } = yield* failing(server, { message: "Lost" })
-      for (const colorScheme of ["light", "dark"] as const) {
-        for (const width of [1280, 320]) {
-          const { complaints, page } = yield* open(browser, server, {
-            colorScheme,
-            reducedMotion: "reduce",
-            viewport: { width, height: 800 }
-          })
-          yield* Effect.promise(async () => {
-            await say(page, "Anybody?")
-            await answered(page)
-            await page.context().setOffline(true)
-            await say(page, "And now?")
-            await told(replies(page).nth(1), "You are offline")
-            await expectAccessible(page, `chat, ${colorScheme}, ${width}`)
-            await page.context().setOffline(false)
-            await page.locator("#connection").waitFor({ state: "hidden" })
-            await page.getByRole("button", { name: "API key" }).click()
-            await expectAccessible(page, `key, ${colorScheme}, ${width}`)
-            await page.keyboard.press("Escape")
-            await page.getByRole("link", { name: "Operations" }).click()
-            await expectAccessible(page, `unlock, ${colorScheme}, ${width}`)
-            await unlock(page, adminKey)
-            await page.getByRole("button", { name: `Inspect letter ${letterId}` }).click()
-            await told(page.locator("#letter-json"), "Lost")
-            await page.getByRole("group", { name: "tts-backup" }).waitFor()
-            await expectAccessible(page, `operations, ${colorScheme}, ${width}`)
-          })
-          expect(complaints.filter((text) => !text.includes("ERR_INTERNET_DISCONNECTED"))).toEqual([])
+  it.live(
+    "nothing serious is found by axe, dark or light, wide or narrow; motion is left out where asked",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startFresh(environment)
+        yield* setAllFaults(server, { down: true })
+        const { letterId } = yield* failing(server, { message: "Lost" })
+        for (const colorScheme of ["light", "dark"] as const) {
+          for (const width of [1280, 320]) {
+            const { complaints, page } = yield* open(browser, server, {
+              colorScheme,
+              reducedMotion: "reduce",
+              viewport: { width, height: 800 }
+            })
+            yield* Effect.promise(async () => {
+              await say(page, "Anybody?")
+              await answered(page)
+              await page.context().setOffline(true)
+              await say(page, "And now?")
+              await told(replies(page).nth(1), "You are offline")
+              await expectAccessible(page, `chat, ${colorScheme}, ${width}`)
+              await page.context().setOffline(false)
+              await page.locator("#connection").waitFor({ state: "hidden" })
+              await page.getByRole("button", { name: "API key" }).click()
+              await expectAccessible(page, `key, ${colorScheme}, ${width}`)
+              await page.keyboard.press("Escape")
+              await page.getByRole("link", { name: "Operations" }).click()
+              await expectAccessible(page, `unlock, ${colorScheme}, ${width}`)
+              await unlock(page, adminKey)
+              await page.getByRole("button", { name: `Inspect letter ${letterId}` }).click()
+              await told(page.locator("#letter-json"), "Lost")
+              await page.getByRole("group", { name: "tts-backup" }).waitFor()
+              await expectAccessible(page, `operations, ${colorScheme}, ${width}`)
+            })
+            expect(complaints.filter((text) => !text.includes("ERR_INTERNET_DISCONNECTED"))).toEqual([])
+          }
         }
-      }
-    }).pipe(Effect.scoped), 120_000)
+      }).pipe(Effect.scoped),
+    120_000
+  )
 
   it.live("what models and callers say is text, and no script but the server's own runs", () =>
     Effect.gen(function*() {
@@ -368,7 +385,7 @@ RealServer.describe("chromium", "the console", () => {
         await page.getByRole("button", { name: canary, exact: true }).waitFor()
       })
       yield* setAllFaults(server, { down: true })
-      const { letterId } = yield* failing(server, { message: canary })
+      const { letterId } = yield* failing(server, { message: `Again: ${canary}` })
       yield* Effect.promise(async () => {
         await unlock(page, adminKey)
         await page.getByRole("button", { name: `Inspect letter ${letterId}` }).click()

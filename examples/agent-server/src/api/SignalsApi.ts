@@ -25,7 +25,8 @@ export class SignalsApi extends HttpApiGroup.make("signals").add(
   HttpApiEndpoint.get("follow", "/admin/signals", { success: HttpApiSchema.StreamSse({ events: SignalEvent }) })
     .annotateMerge(OpenApi.annotations({
       summary: "What happens, as it happens",
-      description: "Server-sent events, from now on and until the client goes away. Circuits, retries, fallbacks, letters, "
+      description:
+        "Server-sent events, from now on and until the client goes away. Circuits, retries, fallbacks, letters, "
         + "health; not each single call. What a slow client misses is told as `SignalsDropped` with its number."
     }))
 ).middleware(AdminKey).annotateMerge(OpenApi.annotations({ title: "Signals" })) {}

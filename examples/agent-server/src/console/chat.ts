@@ -74,7 +74,11 @@ const ask = async (turn: Turn) => {
       method: "POST",
       key: apiKey,
       headers: { "idempotency-key": turn.idempotencyKey },
-      body: { message: turn.text, stream: true, ...(turn.sessionId === undefined ? {} : { session_id: turn.sessionId }) },
+      body: {
+        message: turn.text,
+        stream: true,
+        ...(turn.sessionId === undefined ? {} : { session_id: turn.sessionId })
+      },
       signal: controller.signal
     },
     follow(reply)

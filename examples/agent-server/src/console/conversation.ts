@@ -64,7 +64,9 @@ export const begin = (agent: string): Reply => {
       words.data = reply
       element.append(servedLine(served))
       if (letter_id !== undefined) {
-        element.append(h("p", { class: "served" }, `Your message is kept as letter ${letter_id} and will be answered later.`))
+        element.append(
+          h("p", { class: "served" }, `Your message is kept as letter ${letter_id} and will be answered later.`)
+        )
       }
       if (usage.total_tokens > 0) element.lastElementChild?.append(`, ${usage.total_tokens} tokens`)
     },

@@ -49,8 +49,10 @@ const makeSlider = (name: string, { field, max, step, text, words }: (typeof sli
     input.setAttribute("aria-valuetext", output.textContent ?? "")
   }
   input.addEventListener("input", say)
-  input.addEventListener("change", () =>
-    void change(name, { [field]: Number(input.value) }, `${name}: ${text.toLowerCase()} ${output.textContent}.`))
+  input.addEventListener(
+    "change",
+    () => void change(name, { [field]: Number(input.value) }, `${name}: ${text.toLowerCase()} ${output.textContent}.`)
+  )
   return {
     element: h("div", {}, h("label", { for: id }, text, output), input),
     update: (faults: Faults) => {
@@ -65,8 +67,10 @@ const makeSlider = (name: string, { field, max, step, text, words }: (typeof sli
 const makeRow = ({ name }: Provider): Row<Provider> => {
   const all = sliders.map((slider) => makeSlider(name, slider))
   const down = h("input", { type: "checkbox", id: `${name}-down` })
-  down.addEventListener("change", () =>
-    void change(name, { down: down.checked }, `${name} is ${down.checked ? "down" : "up"}.`))
+  down.addEventListener(
+    "change",
+    () => void change(name, { down: down.checked }, `${name} is ${down.checked ? "down" : "up"}.`)
+  )
   return {
     element: h(
       "fieldset",

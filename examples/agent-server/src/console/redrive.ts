@@ -15,7 +15,9 @@ let running: AbortController | undefined
 type Far = Pick<Redriven, "counts" | "done" | "total">
 
 const say = ({ counts, done, total }: Far) => {
-  const rest = Object.entries(counts).filter(([, letters]) => letters > 0).map(([outcome, letters]) => `${letters} ${outcome}`)
+  const rest = Object.entries(counts).filter(([, letters]) => letters > 0).map(([outcome, letters]) =>
+    `${letters} ${outcome}`
+  )
   bar.max = Math.max(1, total)
   bar.value = done
   setText(wordsOf, `${done} of ${total}${rest.length === 0 ? "" : `: ${rest.join(", ")}`}`)

@@ -26,10 +26,11 @@ export const parse = (text: string | undefined): ReadonlyArray<Known> => {
 }
 
 /** The list with this session first. It keeps the title that it began with. */
-export const withFirst = (list: ReadonlyArray<Known>, session: Known): ReadonlyArray<Known> => [
-  list.find(({ id }) => id === session.id) ?? session,
-  ...list.filter(({ id }) => id !== session.id)
-].slice(0, most)
+export const withFirst = (list: ReadonlyArray<Known>, session: Known): ReadonlyArray<Known> =>
+  [
+    list.find(({ id }) => id === session.id) ?? session,
+    ...list.filter(({ id }) => id !== session.id)
+  ].slice(0, most)
 
 /** The sessions, the latest first. */
 export const all = (): ReadonlyArray<Known> => parse(knownSessions.get())

@@ -35,7 +35,11 @@ const makeRow = ({ name }: Stage): Row<Stage> => {
 
 const show = keyed(find("stages", HTMLElement), ({ name }) => name, makeRow)
 
-const moods: Readonly<Record<Status["health"]["status"], Mood>> = { healthy: "good", degraded: "unsure", unhealthy: "bad" }
+const moods: Readonly<Record<Status["health"]["status"], Mood>> = {
+  healthy: "good",
+  degraded: "unsure",
+  unhealthy: "bad"
+}
 
 const overall = badge()
 const down = h("span")

@@ -67,7 +67,11 @@ export const words = (trouble: Trouble): Words => {
   switch (trouble._tag) {
     case "Unreachable":
       return trouble.offline
-        ? { title: "You are offline", advice: "Your message is kept here. Retry when you are back online.", needsKey: false }
+        ? {
+          title: "You are offline",
+          advice: "Your message is kept here. Retry when you are back online.",
+          needsKey: false
+        }
         : {
           title: "The server does not answer",
           advice: "It may be restarting. Your message is kept here; retry in a moment.",
@@ -76,7 +80,11 @@ export const words = (trouble: Trouble): Words => {
     case "Stopped":
       return { title: "Stopped", advice: "You stopped this reply. Nothing of it was kept.", needsKey: false }
     case "BrokenOff":
-      return { title: "The reply broke off", advice: "The connection ended in the middle. Retry to ask again.", needsKey: false }
+      return {
+        title: "The reply broke off",
+        advice: "The connection ended in the middle. Retry to ask again.",
+        needsKey: false
+      }
     case "Problem":
       return {
         title: titles[trouble.code] ?? trouble.title,

@@ -19,7 +19,11 @@ export const layer = HttpApiBuilder.group(
     return handlers.handle(
       "follow",
       // Whoever looks on holds no shutdown up.
-      () => Effect.as(passOnAtOnce, Stream.flattenIterable(server.endAtClosing(signals, (): ReadonlyArray<SignalEvent> => [])))
+      () =>
+        Effect.as(
+          passOnAtOnce,
+          Stream.flattenIterable(server.endAtClosing(signals, (): ReadonlyArray<SignalEvent> => []))
+        )
     )
   })
 )
