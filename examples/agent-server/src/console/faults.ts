@@ -1,9 +1,8 @@
 /** Breaks and mends the simulated providers, while they are simulated. */
-import { announce, button, find, h, keyed, type Row, setText } from "./dom.ts"
+import { button, find, h, keyed, type Row, setText } from "./dom.ts"
 import * as Http from "./http.ts"
-import { type Panel, reading } from "./panel.ts"
+import { type Panel, reading, sayOutcome } from "./panel.ts"
 import { adminKey } from "./storage.ts"
-import { line } from "./trouble.ts"
 import type { AllFaults, Faults } from "./wire.ts"
 import { millis } from "./words.ts"
 
@@ -36,7 +35,7 @@ const well: Partial<Faults> = {
 
 const change = async (name: string, patch: Partial<Faults>, said: string) => {
   const outcome = await Http.json<AllFaults>("/sim/faults", { method: "PUT", key: adminKey, body: { [name]: patch } })
-  announce(outcome._tag === "Failed" ? line(outcome.trouble) : said)
+  sayOutcome(outcome, said)
   if (outcome._tag === "Answered") show(outcome.value)
 }
 

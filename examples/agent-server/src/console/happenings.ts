@@ -54,8 +54,11 @@ export const panel: Panel = {
   }
 }
 
-/** Makes the button work. */
+/** Makes the button work. Nobody is listened for who does not look. */
 export const start = (): void => {
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) leave()
+  })
   pause.addEventListener("click", () => {
     isPaused = !isPaused
     setText(pause, isPaused ? "Go on" : "Pause")

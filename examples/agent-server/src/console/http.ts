@@ -43,14 +43,13 @@ const unanswered = (signal: AbortSignal | undefined): Trouble => {
   return { _tag: "Unreachable", offline: !navigator.onLine }
 }
 
-const isJson = (response: Response) => /json/.test(response.headers.get("content-type") ?? "")
-
 const begun = async (path: string, request: Request): Promise<Outcome<Response>> => {
   try {
     const response = await send(path, request)
     Connection.found()
     if (response.ok) return answered(response)
-    return failed(problem(isJson(response) ? await response.json() : undefined, response.status))
+    // What has no JSON is not the server's word; its status is all there is.
+    return failed(problem(await response.json().catch(() => undefined), response.status))
   } catch {
     return failed(unanswered(request.signal))
   }

@@ -1,8 +1,8 @@
 /** One dead letter, opened. */
-import { announce, find, h, setText } from "./dom.ts"
+import { find, h, setText } from "./dom.ts"
 import * as Http from "./http.ts"
+import { sayOutcome } from "./panel.ts"
 import { adminKey } from "./storage.ts"
-import { line } from "./trouble.ts"
 import type { OpenedLetter } from "./wire.ts"
 import { count, dayAndTime, spaced } from "./words.ts"
 
@@ -26,7 +26,7 @@ const facts = (letter: OpenedLetter): ReadonlyArray<readonly [name: string, valu
 export const open = async (id: string): Promise<void> => {
   const outcome = await Http.json<OpenedLetter>(`/admin/dlq/${encodeURIComponent(id)}`, { key: adminKey })
   if (outcome._tag === "Failed") {
-    announce(line(outcome.trouble))
+    sayOutcome(outcome, "")
     return
   }
   setText(title, `Letter ${id}`)

@@ -1,10 +1,8 @@
 /** The browser of dead letters: a page of them, and what can be done about each. */
 import { badge, button, find, h, keyed, type Mood, type Row, setText, tableRow } from "./dom.ts"
-import * as Http from "./http.ts"
 import * as LetterView from "./letterView.ts"
-import { acting, type Panel, reading } from "./panel.ts"
+import { acting, type Panel, readAgain, reading } from "./panel.ts"
 import * as Redrive from "./redrive.ts"
-import { adminKey } from "./storage.ts"
 import type { Letter, Letters, LettersReport } from "./wire.ts"
 import { count, dayAndTime, spaced } from "./words.ts"
 
@@ -82,9 +80,7 @@ const readReport = reading<LettersReport>(() => "/admin/dlq/report", ({ states, 
 
 const turnTo = (page: string | undefined) => {
   cursor = page
-  void Http.json<Letters>(`/admin/dlq?${query()}`, { key: adminKey }).then((outcome) => {
-    if (outcome._tag === "Answered") show(outcome.value)
-  })
+  readAgain()
 }
 
 export const panel: Panel = {

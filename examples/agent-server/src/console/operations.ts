@@ -8,7 +8,7 @@ import * as Health from "./health.ts"
 import * as Http from "./http.ts"
 import * as Letters from "./letters.ts"
 import * as Limits from "./limits.ts"
-import { actionsGoTo, type Panel } from "./panel.ts"
+import { onReadAgain, type Panel } from "./panel.ts"
 import * as Policies from "./policies.ts"
 import * as Polling from "./polling.ts"
 import * as Stages from "./stages.ts"
@@ -60,6 +60,8 @@ const tell = (trouble: Trouble | undefined) => {
   setText(notice, trouble === undefined ? "" : `Not all of this is up to date. ${line(trouble)}`)
 }
 
+const isTimeout = (reason: unknown) => reason instanceof DOMException && reason.name === "TimeoutError"
+
 const round = async (signal: AbortSignal) => {
   if (panels === undefined) {
     const made = await makePanels(signal)
@@ -71,7 +73,10 @@ const round = async (signal: AbortSignal) => {
     panels = made
   }
   const troubles = await Promise.all(panels.map(({ refresh }) => refresh(signal)))
-  if (signal.aborted) return
+  if (signal.aborted) {
+    if (isTimeout(signal.reason)) tell({ _tag: "Unreachable", offline: false })
+    return
+  }
   if (troubles.some(isRefused)) {
     forget("The key is not accepted any more.")
     return
@@ -131,7 +136,7 @@ export const leave = (): void => {
 
 /** Makes the view work. */
 export const start = (): void => {
-  actionsGoTo({ complain: tell, readAgain: polling.now })
+  onReadAgain(polling.now)
   Letters.start()
   Limits.start()
   Happenings.start()

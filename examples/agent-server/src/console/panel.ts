@@ -1,5 +1,5 @@
 /** What the panels of the operations view have in common. */
-import { announce } from "./dom.ts"
+import { announce, find, setText } from "./dom.ts"
 import * as Http from "./http.ts"
 import { adminKey } from "./storage.ts"
 import { line, type Trouble } from "./trouble.ts"
@@ -26,22 +26,27 @@ export const acting = async (
   path: string,
   request: Omit<Http.Request, "key">,
   done: string
-): Promise<boolean> => {
+): Promise<void> => {
   const outcome = await Http.json(path, { method: "POST", ...request, key: adminKey })
-  announce(outcome._tag === "Answered" ? done : line(outcome.trouble))
-  if (outcome._tag === "Failed") complain(outcome.trouble)
+  sayOutcome(outcome, done)
   readAgain()
-  return outcome._tag === "Answered"
 }
 
-let complain: (trouble: Trouble) => void = () => undefined
-let readAgain: () => void = () => undefined
+/** Says what came of an action. Trouble is shown until the next one: what is read every two seconds does not wipe it away. */
+export const sayOutcome = (outcome: Http.Outcome<unknown>, done: string): void => {
+  const notice = find("action-notice", HTMLElement)
+  notice.hidden = outcome._tag === "Answered"
+  const words = outcome._tag === "Answered" ? done : line(outcome.trouble)
+  setText(notice, words)
+  announce(words)
+}
 
-/** Where an action's trouble is shown, and how the view is read again. */
-export const actionsGoTo = (options: {
-  readonly complain: (trouble: Trouble) => void
-  readonly readAgain: () => void
-}): void => {
-  complain = options.complain
-  readAgain = options.readAgain
+let readNow: () => void = () => undefined
+
+/** Has the view read now, and forgets what is being read: it would be of before. */
+export const readAgain = (): void => readNow()
+
+/** How the view is read. */
+export const onReadAgain = (read: () => void): void => {
+  readNow = read
 }

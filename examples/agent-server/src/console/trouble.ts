@@ -69,12 +69,12 @@ export const words = (trouble: Trouble): Words => {
       return trouble.offline
         ? {
           title: "You are offline",
-          advice: "Your message is kept here. Retry when you are back online.",
+          advice: "Retry when you are back online.",
           needsKey: false
         }
         : {
           title: "The server does not answer",
-          advice: "It may be restarting. Your message is kept here; retry in a moment.",
+          advice: "It may be restarting. Retry in a moment.",
           needsKey: false
         }
     case "Stopped":

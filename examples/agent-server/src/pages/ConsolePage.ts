@@ -69,7 +69,7 @@ const pathOf = (name: string): Route["path"] => name === "index.html" ? "/" : `/
 
 const files = readdirSync(folder).filter((name) => Object.hasOwn(contentTypes, extname(name)))
 
-const facts = "/console/facts.json"
+const facts: Route["path"] = "/console/facts.json"
 
 /** What the page has to know and no endpoint tells. */
 const factsOf = (provider: Provider): Facts => ({
@@ -100,7 +100,7 @@ export const layer = (options: { readonly provider: Provider }) =>
   ])
 
 /** The same for the table of routes. */
-export const routes: ReadonlyArray<Route> = [...files.map(pathOf), facts as Route["path"]].map((path) => ({
+export const routes: ReadonlyArray<Route> = [...files.map(pathOf), facts].map((path): Route => ({
   path,
   methods: ["GET"]
 }))

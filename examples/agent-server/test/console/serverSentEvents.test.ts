@@ -30,7 +30,9 @@ describe("server-sent events", () => {
           controller.close()
         }
       })
-      expect(await Array.fromAsync(read(body))).toEqual(expected)
+      const found = []
+      for await (const event of read(body)) found.push(event)
+      expect(found).toEqual(expected)
     }
   })
 

@@ -1,24 +1,13 @@
 /** A real browser, as the console's users have one. */
+import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import type { RunningServer } from "./server.ts"
 
-const onPath = (program: string): string | undefined =>
-  (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, program)).find((file) => {
-    try {
-      accessSync(file, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-
 /** The one on `PATH`. As root Chromium runs without its sandbox only, and a container may have no shared memory for it. */
 export const launch = (): Promise<Browser> => {
-  const executablePath = onPath("chromium")
+  const executablePath = RealServer.find("chromium")
   if (executablePath === undefined) throw new Error("chromium is not on PATH")
   return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"] })
 }
