@@ -49,13 +49,15 @@ export const askAsOperator = (asked: Asked, { headers, ...sending }: Sending = {
 export const say = (body: object | string, headers?: Readonly<Record<string, string>>, agent = "travel_planner") =>
   ask(`POST /v1/agents/${agent}/chat`, { body, ...(headers === undefined ? {} : { headers }) })
 
-/** An id, and a problem wherever something went wrong that says the same in its status, its headers and its body. */
+/** An id, no place in caches, and a problem wherever something went wrong that says the same in its status, its headers and its body. */
 const keepsPromises = (asked: Asked, reply: Reply): void => {
   const { headers, status, text } = reply
   const id = headers.get("x-request-id")
   expect(id, `${asked} has no X-Request-ID`).toMatch(/^[\x21-\x7e]{1,200}$/)
   if (asked.startsWith("HEAD ")) expect(text).toBe("")
   if (status === 204) expect(text).toBe("")
+  const isData = /json|event-stream/.test(headers.get("content-type") ?? "")
+  if (isData || status === 204) expect([asked, headers.get("cache-control")]).toEqual([asked, "no-store"])
   if (status < 400 || asked.startsWith("HEAD ") || Bodies.isDown(reply)) return
   expect([asked, headers.get("content-type")]).toEqual([asked, "application/problem+json"])
   const problem = problemIn(json(reply))

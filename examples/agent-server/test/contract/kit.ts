@@ -29,13 +29,13 @@ export const keys = { free: "contract-key-free", standard: "contract-key-standar
 
 const apiKeys = Object.entries(keys).map(([tier, key]) => `${tier}-caller:${key}:${tier}`).join(",")
 
-/** A server with this environment beside what the tests need, and with all log lines that matter. */
+/** A server with this environment. It asks its dependencies once, so that none is asked just while a row has broken it. */
 export const subject = <E, R>(
   environment: Effect.Effect<Environment, E, R>
 ): Layer.Layer<Subject, E, Exclude<R, Scope.Scope>> =>
   Layer.effect(Subject)(Effect.gen(function*() {
     const given = yield* environment
-    const server = yield* start(yield* temporaryFolder, { API_KEYS: apiKeys, ...given })
+    const server = yield* start(yield* temporaryFolder, { API_KEYS: apiKeys, HEALTH_INTERVAL: "1 hour", ...given })
     return { server, environment: given, isShared: given["DATABASE_URL"] !== undefined }
   }))
 

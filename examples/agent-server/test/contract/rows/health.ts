@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { json } from "../../support/client.ts"
 import { ask, askAnonymously, askAsOperator, type Asked, exactly, refused, replied } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
-import { type Section, Subject } from "../kit.ts"
+import { type Section, Subject, until } from "../kit.ts"
 
 const paths = ["/health/live", "/livez", "/healthz", "/health/ready", "/readyz", "/ready", "/health/startup", "/startupz"]
 
@@ -86,8 +86,10 @@ export const monitoring: Section = {
     expect(replied(yield* askAsOperator(`POST ${path}/llm-primary`), 200, Bodies.Reset)).toEqual({
       service_id: "llm-primary",
       status: "reset",
-      health: { state: "Healthy", failure_count: 0 }
+      health: { state: "Unknown", failure_count: 0 }
     })
+    const state = Effect.map(ask("GET /api/v1/monitoring/health"), (reply): string => json(reply).services["llm-primary"])
+    yield* until(state, (now) => now === "Healthy")
     expect(refused(yield* askAsOperator(`POST ${path}/llm-tertiary`), 404, "service_not_found").message).toContain(
       "llm-primary, llm-secondary"
     )
