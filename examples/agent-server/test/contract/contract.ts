@@ -5,6 +5,7 @@ import type { Section, Subject } from "./kit.ts"
 import { agentsAndSessions, chat } from "./rows/chat.ts"
 import { simulated } from "./rows/faults.ts"
 import { monitoring, probes } from "./rows/health.ts"
+import { life } from "./rows/life.ts"
 import { limits } from "./rows/limits.ts"
 import { circuits, deadLetters, profiles } from "./rows/operator.ts"
 import { surface } from "./rows/surface.ts"
@@ -21,7 +22,8 @@ const sections: Readonly<Record<string, Section>> = {
   "/admin/profile": profiles,
   "/sim": simulated,
   "limits": limits,
-  "paths and pages": surface
+  "paths and pages": surface,
+  "coming and going": life
 }
 
 /** A test for each row, told to the same server. A row has two minutes: other programs want the machine too. */
