@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { request } from "../support/client.ts"
 import { adminKey, type Environment, type RunningServer, start, temporaryFolder, unlimitedKey } from "../support/server.ts"
 
 /** The server that the rows are about, and how others like it are started. */
@@ -29,13 +30,20 @@ export const keys = { free: "contract-key-free", standard: "contract-key-standar
 
 const apiKeys = Object.entries(keys).map(([tier, key]) => `${tier}-caller:${key}:${tier}`).join(",")
 
+/** A server that has asked all of its dependencies how they are, and may be asked itself. */
+export const startReady = (folder: string, environment: Environment): Effect.Effect<RunningServer, never, Scope.Scope> =>
+  Effect.tap(
+    start(folder, environment),
+    (server) => until(request(server, "/health/ready"), ({ status }) => status === 200)
+  )
+
 /** A server with this environment. It asks its dependencies once, so that none is asked just while a row has broken it. */
 export const subject = <E, R>(
   environment: Effect.Effect<Environment, E, R>
 ): Layer.Layer<Subject, E, Exclude<R, Scope.Scope>> =>
   Layer.effect(Subject)(Effect.gen(function*() {
     const given = yield* environment
-    const server = yield* start(yield* temporaryFolder, { API_KEYS: apiKeys, HEALTH_INTERVAL: "1 hour", ...given })
+    const server = yield* startReady(yield* temporaryFolder, { API_KEYS: apiKeys, HEALTH_INTERVAL: "1 hour", ...given })
     return { server, environment: given, isShared: given["DATABASE_URL"] !== undefined }
   }))
 
