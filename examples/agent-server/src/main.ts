@@ -83,7 +83,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const turns = Turns.layer(settings)
 
-  const voice = Layer.provide(VoiceTurns.layer(settings), Speech.layer(settings.speech))
+  const voice = Layer.provideMerge(VoiceTurns.layer(settings), Speech.layer(settings.speech))
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([

@@ -43,10 +43,15 @@ export interface Spoken {
   readonly beganAt: bigint
 }
 
+/** A chain of services, as it is looked after. */
+export type Chain = Pick<FallbackChain.FallbackChain<never, never, never>, "name" | "states" | "ledger" | "reset">
+
 /** The speech services of this server. */
 export class Speech extends Context.Service<Speech, {
   readonly transcribe: (recording: Uint8Array) => Effect.Effect<Heard, SpeechError>
   readonly speak: (text: string) => Effect.Effect<Spoken, SpeechError>
+  /** How it is with the services, for whoever looks after them. */
+  readonly chains: ReadonlyArray<Chain>
 }>()("agent-server/voice/Speech") {}
 
 type BaseUrlOf = (name: Simulator.Name) => string
@@ -113,6 +118,7 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
     policies.chainOptions
   )
   return Speech.of({
+    chains: [stt, tts],
     transcribe: (recording) =>
       counting((call) => stt.runServed(call), SpeechToText.SpeechToText.use((each) => each.transcribe(recording))).pipe(
         Effect.map(([text, served]): Heard => ({ text: text.toWellFormed().trim(), served })),
