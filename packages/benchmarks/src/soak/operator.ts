@@ -24,12 +24,24 @@ export const resetCircuits = async (origin: string): Promise<void> => {
   }
 }
 
-/** Has all dead letters tried again, and returns how many are done with. */
-export const redrive = async (origin: string): Promise<number> => {
-  const { counts } = await ask(origin, "/admin/dlq/redrive", "POST", {
-    filter: {},
-    concurrency: 8,
-    rate: 200
-  })
-  return counts.redriven
+/**
+ * Has all dead letters tried again, and gives up those that cannot be completed, such as of a session that was deleted. Returns
+ * how many were completed, and how many given up.
+ */
+export const clearLetters = async (
+  origin: string
+): Promise<{ readonly redriven: number; readonly discarded: number }> => {
+  const { counts } = await ask(origin, "/admin/dlq/redrive", "POST", { filter: {}, concurrency: 8 })
+  let discarded = 0
+  for (const state of ["Dead", "Quarantined"]) {
+    while (true) {
+      const { letters } = await ask(origin, `/admin/dlq?state=${state}&limit=1000`)
+      if (letters.length === 0) break
+      for (const { id } of letters) {
+        await ask(origin, `/admin/dlq/${id}/discard`, "POST", { reason: "could not be completed" })
+        discarded++
+      }
+    }
+  }
+  return { redriven: counts.redriven, discarded }
 }

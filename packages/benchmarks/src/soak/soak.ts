@@ -22,11 +22,12 @@ export interface Report {
   readonly seconds: number
   /** Every ten seconds, under load. */
   readonly loaded: Points
-  /** With nothing under way, each time that the script was through. */
+  /** With nothing under way: once a third of the time has passed, and at the end. */
   readonly atRest: Points
-  /** What was under way at rest according to the server itself, and how many dead letters there were after a redrive. */
+  /** What there was in the end, according to the server itself: requests under way, measured sessions, dead letters. */
   readonly left: { readonly requests: number; readonly sessions: number; readonly letters: number }
   readonly redriven: number
+  readonly discarded: number
   readonly load: Pick<Load, "outcomes" | "unexpected">
   /** The machine's load average, each time that we looked. */
   readonly loadAverages: ReadonlyArray<number>
@@ -34,8 +35,8 @@ export interface Report {
 
 const sampleMillis = 10_000
 
-/** Connections that nobody uses are closed after a few seconds, on both sides. */
-const restMillis = 10_000
+/** Connections that nobody uses are closed after 65 seconds, by whoever is at their ends. */
+const restMillis = 75_000
 
 const sum = (family: ReadonlyMap<string, number>): number => [...family.values()].reduce((all, one) => all + one, 0)
 
@@ -82,7 +83,7 @@ const leftOver = async ({ metrics }: Server): Promise<Report["left"]> => {
   }
 }
 
-/** Soaks a server for so many minutes, to the end of the script that is being played then. */
+/** Soaks a server for so many minutes, and to the end of the script that is being played then. */
 export const soak = async (minutes: number, pace: Pace): Promise<Report> => {
   const server = await start()
   const since = performance.now()
@@ -92,28 +93,43 @@ export const soak = async (minutes: number, pace: Pace): Promise<Report> => {
   const work = load(callers(server.origin), pace)
   let left = { requests: 0, sessions: 0, letters: 0 }
   let redriven = 0
-  try {
-    const end = since + minutes * 60_000
-    while (performance.now() < end) {
-      work.begin()
-      for (const { faults, seconds, what } of parts) {
-        await Operator.setFaults(server.origin, faults)
-        const partEnd = performance.now() + seconds * 1000
-        while (performance.now() < partEnd) {
-          await sleep(Math.min(sampleMillis, partEnd - performance.now()))
-          if (performance.now() - since < (loaded.points.heap.length + 1) * sampleMillis) continue
-          tell(since, what, await loaded.record(), work)
-          loadAverages.push(loadavg()[0]!)
-        }
+  let discarded = 0
+
+  const playScript = async () => {
+    work.begin()
+    for (const { faults, seconds, what } of parts) {
+      await Operator.setFaults(server.origin, faults)
+      const partEnd = performance.now() + seconds * 1000
+      while (performance.now() < partEnd) {
+        await sleep(Math.max(0, Math.min(nextSample, partEnd) - performance.now()))
+        if (performance.now() < nextSample) continue
+        nextSample = performance.now() + sampleMillis
+        tell(since, what, await loaded.record(), work)
+        loadAverages.push(loadavg()[0]!)
       }
-      await Operator.setFaults(server.origin, mended)
-      await work.rest()
-      await Operator.resetCircuits(server.origin)
-      redriven += await Operator.redrive(server.origin)
-      await sleep(restMillis)
-      left = await leftOver(server)
-      tell(since, "at rest", await atRest.record(), work)
     }
+    await Operator.setFaults(server.origin, mended)
+    await work.rest()
+    await Operator.resetCircuits(server.origin)
+    const cleared = await Operator.clearLetters(server.origin)
+    redriven += cleared.redriven
+    discarded += cleared.discarded
+  }
+
+  const rest = async () => {
+    await sleep(restMillis)
+    left = await leftOver(server)
+    tell(since, "at rest", await atRest.record(), work)
+  }
+
+  const total = minutes * 60_000
+  let nextSample = since + sampleMillis
+  try {
+    while (performance.now() < since + total / 3) await playScript()
+    await rest()
+    do await playScript()
+    while (performance.now() < since + total - restMillis)
+    await rest()
   } finally {
     await work.rest()
     await server.stop()
@@ -124,6 +140,7 @@ export const soak = async (minutes: number, pace: Pace): Promise<Report> => {
     atRest: atRest.points,
     left,
     redriven,
+    discarded,
     load: work,
     loadAverages
   }

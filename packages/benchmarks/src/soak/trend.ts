@@ -21,7 +21,7 @@ export const thirds = (points: ReadonlyArray<Point>): readonly [number, number, 
  * Growth a second, by Theil and Sen: the median of the slopes between any two points, which a few that are far off do not
  * move. Zero where there are fewer than two points.
  */
-export const slope = (points: ReadonlyArray<Point>): number => {
+const slope = (points: ReadonlyArray<Point>): number => {
   const slopes = points.flatMap((a, index) =>
     points.slice(index + 1).filter((b) => b.second !== a.second).map((b) => (b.value - a.value) / (b.second - a.second))
   )
@@ -29,7 +29,7 @@ export const slope = (points: ReadonlyArray<Point>): number => {
 }
 
 /** The last two thirds: what comes before is the warm-up. */
-export const warm = (points: ReadonlyArray<Point>): ReadonlyArray<Point> => {
+const warm = (points: ReadonlyArray<Point>): ReadonlyArray<Point> => {
   const end = Math.max(0, ...points.map(({ second }) => second))
   return points.filter(({ second }) => second >= end / 3)
 }
