@@ -139,4 +139,5 @@ export const notes =
   `The agent server runs as its users start it, with its embedded stores and simulated providers. Meanwhile, again and again: a
 fifth of the first provider's calls fail, providers limit us, calls hang, replies are garbage or break off, the first of each kind is
 down, all are down, all is well again. After each round the load stops, the operator closes the circuits and has the dead letters
-tried again.`
+tried again. Conversations are held again and again, so that the cache of replies has by the end of the warm-up what it will ever
+have; names of requests, ids, and everything in bad requests are new each time.`

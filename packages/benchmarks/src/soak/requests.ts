@@ -22,6 +22,8 @@ export class Unexpected extends Error {
 interface Session {
   readonly id: string
   readonly agent: string
+  /** Which conversation it is, of those that are held again and again. */
+  readonly script: number
   turns: number
 }
 
@@ -34,6 +36,12 @@ export interface Callers {
 const agents = ["travel_planner", "viva_examiner"]
 const maxSessions = 200
 const maxTurns = 10
+
+/**
+ * How many conversations there are. They are held again and again, so that the server's cache of replies, which is bounded, has soon
+ * what it will ever have. Names and ids, which a server should not remember, never come again.
+ */
+const scripts = 50
 
 interface Reply {
   readonly status: number
@@ -102,7 +110,6 @@ const ofStream = (what: string, reply: Reply): Outcome => {
 export const callers = (origin: string): Callers => {
   const draw = chance()
   const sessions: Array<Session> = []
-  let said = 0
   let bad = 0
   let named = 0
 
@@ -113,7 +120,8 @@ export const callers = (origin: string): Callers => {
     return { status: response.status, headers: response.headers, text: await response.text() }
   }
 
-  const message = () => `Tell me about place ${said++}, how to get there, and what a child of seven would like.`
+  const message = (script = draw(scripts), turn = 0) =>
+    `Tell me about place ${script * maxTurns + turn}, how to get there, and what a child of seven would like.`
 
   const chat = (agent: string, body: object, headers: Readonly<Record<string, string>> = {}, leaveAfter?: number) =>
     send(
@@ -140,11 +148,17 @@ export const callers = (origin: string): Callers => {
   const turn = async (stream: boolean, goesOn: boolean): Promise<Outcome> => {
     const session = goesOn && sessions.length > 0 ? sessions.splice(draw(sessions.length), 1)[0] : undefined
     const agent = session?.agent ?? someAgent()
-    const reply = await chat(agent, { stream, ...(session === undefined ? {} : { session_id: session.id }) })
+    const script = session?.script ?? draw(scripts)
+    const reply = await chat(agent, {
+      message: message(script, session?.turns),
+      stream,
+      ...(session === undefined ? {} : { session_id: session.id })
+    })
     const id = sessionIn(reply.text)
     const outcome = stream ? ofStream("a streamed chat", reply) : ofTurn("a chat", reply)
-    if (outcome === "answered" && id !== undefined) await giveBack({ id, agent, turns: (session?.turns ?? 0) + 1 })
-    else if (session !== undefined) await giveBack(session)
+    if (outcome === "answered" && id !== undefined) {
+      await giveBack({ id, agent, script, turns: (session?.turns ?? 0) + 1 })
+    } else if (session !== undefined) await giveBack(session)
     return outcome
   }
 
@@ -203,7 +217,7 @@ export const callers = (origin: string): Callers => {
 
   /** Once, and again under the same name. */
   const twice = async (): Promise<Outcome> => {
-    const body = { message: `Tell me about place ${said++}.` }
+    const body = { message: message() }
     const headers = { "idempotency-key": `soak-${named++}` }
     const first = await chat("travel_planner", body, headers)
     const outcome = ofTurn("a named chat", first)
