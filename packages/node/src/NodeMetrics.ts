@@ -40,7 +40,7 @@ import { performance } from "node:perf_hooks"
 import { getHeapStatistics } from "node:v8"
 import * as Garbage from "./internal/nodeMetrics/garbage.ts"
 import { LoopWatch } from "./internal/nodeMetrics/lag.ts"
-import { ActiveResources } from "./internal/nodeMetrics/resources.ts"
+import * as Resources from "./internal/nodeMetrics/resources.ts"
 
 /**
  * Has the metrics of this process in the registry while the layer lives.
@@ -112,7 +112,7 @@ const resources = Effect.flatMap(Effect.context<never>(), (context) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const registrations: Array<Metric.Registration> = []
-      new ActiveResources((type, count) => {
+      Resources.watch((type, count) => {
         registrations.push(register("nodejs_active_resources", count, context, { type }))
       })
       return registrations

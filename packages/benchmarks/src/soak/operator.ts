@@ -2,7 +2,8 @@
 import { keys } from "./requests.ts"
 import type { Faults } from "./script.ts"
 
-const ask = async (origin: string, path: string, method = "GET", body?: object): Promise<any> => {
+/** Fails where the server does not do it. What its answers are made of is in its OpenAPI document. */
+const ask = async <A>(origin: string, path: string, method = "GET", body?: object): Promise<A> => {
   const response = await fetch(`${origin}${path}`, {
     method,
     headers: { "x-api-key": keys.admin, ...(body === undefined ? {} : { "content-type": "application/json" }) },
@@ -18,7 +19,9 @@ export const setFaults = (origin: string, faults: Faults): Promise<void> => ask(
 
 /** Closes all circuits. */
 export const resetCircuits = async (origin: string): Promise<void> => {
-  const { circuit_breakers } = await ask(origin, "/admin/circuit-breakers")
+  const { circuit_breakers } = await ask<{
+    readonly circuit_breakers: ReadonlyArray<{ readonly name: string; readonly key: string }>
+  }>(origin, "/admin/circuit-breakers")
   for (const { key, name } of circuit_breakers) {
     await ask(origin, `/admin/circuit-breakers/${name}/reset?key=${encodeURIComponent(key)}`, "POST")
   }
@@ -31,11 +34,22 @@ export const resetCircuits = async (origin: string): Promise<void> => {
 export const clearLetters = async (
   origin: string
 ): Promise<{ readonly redriven: number; readonly discarded: number }> => {
-  const { counts } = await ask(origin, "/admin/dlq/redrive", "POST", { filter: {}, concurrency: 8 })
+  const { counts } = await ask<{ readonly counts: { readonly redriven: number } }>(
+    origin,
+    "/admin/dlq/redrive",
+    "POST",
+    {
+      filter: {},
+      concurrency: 8
+    }
+  )
   let discarded = 0
   for (const state of ["Dead", "Quarantined"]) {
     while (true) {
-      const { letters } = await ask(origin, `/admin/dlq?state=${state}&limit=1000`)
+      const { letters } = await ask<{ readonly letters: ReadonlyArray<{ readonly id: string }> }>(
+        origin,
+        `/admin/dlq?state=${state}&limit=1000`
+      )
       if (letters.length === 0) break
       for (const { id } of letters) {
         await ask(origin, `/admin/dlq/${id}/discard`, "POST", { reason: "could not be completed" })

@@ -90,12 +90,12 @@ const unexpected = (what: string, { status, text }: Reply): never => {
 }
 
 /** Statuses by which the server says that it, or somebody behind it, could not. 500 is not among them. */
-const failures = [409, 429, 502, 503, 504]
+const failures: ReadonlySet<number> = new Set([409, 429, 502, 503, 504])
 
 /** What a turn came to: what was asked for, or a problem that says why not. */
 const ofTurn = (what: string, reply: Reply): Outcome => {
   if (reply.status === 200) return "answered"
-  return failures.includes(reply.status) && isProblem(reply) ? "failed" : unexpected(what, reply)
+  return failures.has(reply.status) && isProblem(reply) ? "failed" : unexpected(what, reply)
 }
 
 /** The same of a stream, which tells in its last event. */

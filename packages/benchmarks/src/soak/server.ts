@@ -71,12 +71,9 @@ export const start = async (): Promise<Server> => {
   return {
     origin,
     memory: async () => {
-      await inspector.ask("HeapProfiler.collectGarbage")
-      const { result } = await inspector.ask("Runtime.evaluate", {
-        expression: "JSON.stringify(process.memoryUsage())"
-      })
-      const { external, heapUsed, rss } = JSON.parse(result.value)
-      return { heap: heapUsed, external, resident: rss }
+      await inspector.collectGarbage()
+      const usage: NodeJS.MemoryUsage = JSON.parse(await inspector.evaluate("JSON.stringify(process.memoryUsage())"))
+      return { heap: usage.heapUsed, external: usage.external, resident: usage.rss }
     },
     metrics: async () => familiesIn(await (await fetch(`${origin}/metrics`)).text()),
     stop: async () => {

@@ -1,39 +1,31 @@
 /** What keeps the event loop alive: timers, sockets, pipes, requests to the file system. */
 
-/** Of one type. */
-export type Reading = () => number
+/** How many of a type are active. */
+export type Count = () => number
 
 /**
  * Counts what is active by type, by Node's names for them. Nobody knows all of the types beforehand: `found` hears of
  * each when it is seen first, and its count is 0 again when the last of it is gone.
  */
-export class ActiveResources {
-  private readonly counts = new Map<string, number>()
-  private readonly found: (type: string, count: Reading) => void
+export const watch = (found: (type: string, count: Count) => void): void => {
+  const counts = new Map<string, number>()
 
-  constructor(found: (type: string, count: Reading) => void) {
-    this.found = found
-    // The timers come first in whatever lists the types, and their reading looks at the process for all of them.
-    this.add("Timeout", () => {
-      this.look()
-      return this.countOf("Timeout")
-    })
+  const add = (type: string, count: Count): void => {
+    counts.set(type, 0)
+    found(type, count)
   }
 
-  private add(type: string, count: Reading): void {
-    this.counts.set(type, 0)
-    this.found(type, count)
-  }
-
-  private countOf(type: string): number {
-    return this.counts.get(type) ?? 0
-  }
-
-  private look(): void {
-    for (const type of this.counts.keys()) this.counts.set(type, 0)
+  const look = (): void => {
+    for (const type of counts.keys()) counts.set(type, 0)
     for (const type of process.getActiveResourcesInfo()) {
-      if (!this.counts.has(type)) this.add(type, () => this.countOf(type))
-      this.counts.set(type, this.countOf(type) + 1)
+      if (!counts.has(type)) add(type, () => counts.get(type) ?? 0)
+      counts.set(type, (counts.get(type) ?? 0) + 1)
     }
   }
+
+  // They are read in this order, and the first of them looks at the process for all.
+  add("Timeout", () => {
+    look()
+    return counts.get("Timeout") ?? 0
+  })
 }
