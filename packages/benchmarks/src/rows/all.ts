@@ -13,6 +13,7 @@ import * as RateLimiterStores from "./rateLimiterStores.ts"
 import * as RateLimiterTruth from "./rateLimiterTruth.ts"
 import * as Retry from "./retry.ts"
 import * as Scrape from "./scrape.ts"
+import * as Soak from "./soak.ts"
 import * as Spans from "./spans.ts"
 import * as Timeout from "./timeout.ts"
 import * as WholeServer from "./wholeServer.ts"
@@ -77,6 +78,7 @@ export const pages: Readonly<Record<string, Page>> = {
   },
   retry: { title: "Retry", peers: ["effect", "cockatiel"], comparisons: Retry.comparisons, notes: "" },
   scrape: { title: "Scrape", peers: ["prom-client"], comparisons: Scrape.comparisons, notes: "" },
+  soak: { title: "A soak", peers: ["effect"], comparisons: [], scenarios: Soak.scenarios, notes: Soak.notes },
   spans: {
     title: "Spans",
     peers: ["effect", "@effect/opentelemetry", "@opentelemetry/sdk-trace-node"],
