@@ -116,6 +116,8 @@ export const startServer = async (name: Name, baseUrl: string, onDisk = false): 
     LOG_FORMAT: "json",
     AGENT_REQUESTS_PER_MINUTE: "1000000000",
     MAX_IN_FLIGHT: "12000",
+    // A turn that is held open must not be cut while the others begin.
+    MAX_RUN_SECONDS: "3600",
     PROVIDER_CONCURRENCY: "12000",
     PROVIDER_REQUESTS_PER_MINUTE: "1000000000",
     PROVIDER_TOKENS_PER_MINUTE: "1000000000000",
