@@ -50,20 +50,27 @@ export interface Outcome {
 
 type Sending = Effect.Effect<Result, never, HttpClient.HttpClient>
 
+/** Whose chats these are. */
+export interface Clients {
+  readonly balancer: Balancer
+  readonly apiKey: string | undefined
+  /** What the keys of this storm's requests begin with: another one's are others. */
+  readonly prefix: string
+}
+
 /** Sends a chat. `sessionId` is that of the chat it goes on from, if there is one. */
 export const run = (
-  balancer: Balancer,
-  apiKey: string | undefined,
+  clients: Clients,
   chat: Chat,
   sessionId: string | undefined
 ): Effect.Effect<Outcome, never, HttpClient.HttpClient> =>
   Effect.gen(function*() {
     const began = yield* Clock.currentTimeMillis
-    const result = yield* resultOf(balancer, apiKey, chat, sessionId)
+    const result = yield* resultOf(clients, chat, sessionId)
     return { chat, result, millis: (yield* Clock.currentTimeMillis) - began }
   })
 
-const resultOf = (balancer: Balancer, apiKey: string | undefined, chat: Chat, sessionId: string | undefined): Sending => {
+const resultOf = ({ apiKey, balancer, prefix }: Clients, chat: Chat, sessionId: string | undefined): Sending => {
   const { manner } = chat
   const key: Readonly<Record<string, string>> = apiKey === undefined ? {} : { "x-api-key": apiKey }
   const said = (headers: Readonly<Record<string, string>>): Sending =>
@@ -72,7 +79,7 @@ const resultOf = (balancer: Balancer, apiKey: string | undefined, chat: Chat, se
     case "Once":
       return said(key)
     case "Twice":
-      return twice(said({ ...key, "idempotency-key": `storm-${chat.message}` }), manner.atOnce)
+      return twice(said({ ...key, "idempotency-key": `${prefix}-${chat.index}` }), manner.atOnce)
     case "Leaves":
       return Effect.timeoutOrElse(said(key), {
         duration: manner.afterMillis,

@@ -6,14 +6,12 @@ import * as FiberSet from "effect/FiberSet"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { Balancer } from "./Balancer.ts"
 import * as Client from "./client.ts"
 import type { Chat, Plan, Step } from "./plan.ts"
 
 /** How the plan is carried out. */
 export interface Options<E, R> {
-  readonly balancer: Balancer
-  readonly apiKey: string | undefined
+  readonly clients: Client.Clients
   /** How many chats are under way at once, at most. */
   readonly concurrency: number
   /** Does a step, before the chat that it comes before begins. */
@@ -27,13 +25,13 @@ const sessionOf = ({ result }: Client.Outcome): string | undefined =>
 /** Carries the plan out, and ends with what became of each chat, in the plan's order. */
 export const run = <E, R>(
   plan: Plan,
-  { apiKey, balancer, concurrency, onDone, play }: Options<E, R>
+  { clients, concurrency, onDone, play }: Options<E, R>
 ): Effect.Effect<ReadonlyArray<Client.Outcome>, E, R | HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function*() {
     const outcomes: Array<Client.Outcome> = []
     const sessions = plan.chats.map(() => Deferred.makeUnsafe<string | undefined>())
     const permits = yield* Semaphore.make(concurrency)
-    const clients = yield* FiberSet.make<void>()
+    const fibers = yield* FiberSet.make<void>()
     let done = 0
 
     const have = (chat: Chat, ended: Deferred.Deferred<string | undefined>) =>
@@ -41,7 +39,7 @@ export const run = <E, R>(
         // Chats begin in order, so the one before this is over or under way.
         const before = chat.after === undefined ? undefined : sessions[chat.after]
         const sessionId = before === undefined ? undefined : yield* Deferred.await(before)
-        const outcome = yield* Client.run(balancer, apiKey, chat, sessionId)
+        const outcome = yield* Client.run(clients, chat, sessionId)
         outcomes[chat.index] = outcome
         yield* Deferred.succeed(ended, sessionOf(outcome))
         yield* onDone(++done)
@@ -59,8 +57,8 @@ export const run = <E, R>(
         if (scheduled !== undefined) yield* play(scheduled.step)
       }
       yield* permits.take(1)
-      yield* FiberSet.run(clients, have(chat, ended))
+      yield* FiberSet.run(fibers, have(chat, ended))
     }
-    yield* FiberSet.awaitEmpty(clients)
+    yield* FiberSet.awaitEmpty(fibers)
     return outcomes
   })

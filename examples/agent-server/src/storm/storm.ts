@@ -28,8 +28,7 @@ export const run = (
     const script = yield* Script.make(world, balancer)
     const began = yield* Clock.currentTimeMillis
     const outcomes = yield* Load.run(plan, {
-      balancer,
-      apiKey: world.apiKey,
+      clients: { balancer, apiKey: world.apiKey, prefix: `storm-${began}` },
       concurrency,
       play: script.play,
       onDone: (done) => onProgress({ done, total: plan.chats.length, note: "chats" })
