@@ -52,6 +52,7 @@ export const run = <E, R>(
       if (chat === undefined) continue
       const early = began + index * 1000 / plan.perSecond - (yield* Clock.currentTimeMillis)
       if (early > 0) yield* Effect.sleep(early)
+      if (index === plan.squall) yield* FiberSet.awaitEmpty(fibers)
       for (; plan.script[next] !== undefined && (plan.script[next]?.before ?? 0) <= index; next++) {
         const scheduled = plan.script[next]
         if (scheduled !== undefined) yield* play(scheduled.step)

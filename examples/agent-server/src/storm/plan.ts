@@ -47,6 +47,8 @@ export type Step =
   | { readonly _tag: "RedisComes" }
   /** The restart begins with this one, and waits for the one before it to be over. */
   | { readonly _tag: "Restart"; readonly instance: number }
+  /** When everything is over, no model answers any more. */
+  | { readonly _tag: "Squall" }
 
 /** A step, and the chat that it comes before. */
 export interface Scheduled {
@@ -59,6 +61,8 @@ export interface Plan {
   readonly chats: ReadonlyArray<Chat>
   /** In their order. */
   readonly script: ReadonlyArray<Scheduled>
+  /** The first of the chats that no model answers: they begin when all before them are over, to make dead letters. */
+  readonly squall: number
   /** How many chats begin in a second, at most. */
   readonly perSecond: number
 }
@@ -66,6 +70,7 @@ export interface Plan {
 /** How large a storm is, and which one. */
 export interface Options {
   readonly seed: number
+  /** Without those of the squall. */
   readonly chats: number
   /** How long the primary is away, in seconds, where the servers keep up. */
   readonly outageSeconds: number
@@ -76,12 +81,15 @@ export interface Options {
 /** Shares of all chats. The others are sent once, by clients that wait. */
 const shares = { wrongly: 0.02, aloud: 0.02, leaves: 0.02, twice: 0.1, twiceAtOnce: 0.05 } as const
 
-const streamed = 0.5
+const streamed = 0.4
 const continued = 0.6
 const ofSecondAgent = 0.4
 
 /** A session is gone on with no sooner than so many chats later, so that few wait for the one before them. */
 const distance = 100
+
+/** How many chats are had when no model answers. */
+const squallChats = 20
 
 /** A client that leaves does so within a time in which many have their reply, and many have not. */
 const leavesWithinMillis = 150
@@ -108,6 +116,16 @@ const messageOf = (agent: AgentName, index: number): string =>
     ? `Chat ${index}: a few days in ${places[index % places.length]}, please.`
     : `Chat ${index}: examine me on ${subjects[index % subjects.length]}.`
 
+/** The last chats, which no model answers: some in sessions that there are, some in new ones, half of them streamed. */
+const squallOf = (from: number, ends: ReadonlyArray<Chat>): ReadonlyArray<Chat> =>
+  Array.from({ length: squallChats }, (_, nth) => {
+    const index = from + nth
+    const before = nth % 4 < 2 ? ends[nth] : undefined
+    const agent = before?.agent ?? "travel_planner"
+    const message = messageOf(agent, index)
+    return { index, agent, message, stream: nth % 2 === 0, after: before?.index, manner: { _tag: "Once" } }
+  })
+
 const chatsOf = ({ chats, seed }: Options): ReadonlyArray<Chat> => {
   const random = Effect.runSync(Random.withSeed(Random.Random, `storm:${seed}`))
   const all: Array<Chat> = []
@@ -125,7 +143,7 @@ const chatsOf = ({ chats, seed }: Options): ReadonlyArray<Chat> => {
     all.push({ index, agent, message: messageOf(agent, index), stream, after, manner })
     if (manner._tag === "Once" || manner._tag === "Twice") ends.push(index)
   }
-  return all
+  return [...all, ...squallOf(chats, ends.flatMap((index) => all[index] ?? []))]
 }
 
 /** What each model's provider has from the first chat to the last. */
@@ -154,7 +172,8 @@ const scriptOf = ({ chats, instances }: Options): ReadonlyArray<Scheduled> => {
     ...Array.from({ length: instances }, (_, instance): Scheduled => ({
       before: at(first + (last - first) * instance / instances),
       step: { _tag: "Restart", instance }
-    }))
+    })),
+    { before: chats, step: { _tag: "Squall" } }
   ]
 }
 
@@ -162,6 +181,7 @@ const scriptOf = ({ chats, instances }: Options): ReadonlyArray<Scheduled> => {
 export const make = (options: Options): Plan => ({
   chats: chatsOf(options),
   script: scriptOf(options),
+  squall: options.chats,
   perSecond: options.chats * (moments.outage[1] - moments.outage[0]) / options.outageSeconds
 })
 

@@ -37,6 +37,12 @@ const notRun = (why: string): Done => ({ _tag: "NotRun", why })
 const orNoWorld = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, NoWorld, R> =>
   Effect.mapError(self, (error) => new NoWorld({ message: String(error) }))
 
+const noModel: AllFaultsPatch = {
+  "llm-primary": { down: true },
+  "llm-secondary": { down: true },
+  "llm-anthropic": { down: true }
+}
+
 /** A script for this world. */
 export const make = (world: World, balancer: Balancer): Effect.Effect<Script> =>
   Effect.sync(() => {
@@ -110,6 +116,10 @@ export const make = (world: World, balancer: Balancer): Effect.Effect<Script> =>
             if (world.restarts === undefined) return
             yield* settle
             restarting = yield* Effect.forkScoped(restart(step.instance))
+            return
+          case "Squall":
+            yield* settle
+            return yield* change(noModel)
         }
       })
 

@@ -170,6 +170,12 @@ const refusals = (outcomes: ReadonlyArray<Outcome>): Row => {
 const done = (name: string, what: Done): Row =>
   what._tag === "Done" ? told(name, what.what) : { name, figure: what.why, target: "", standing: "NotRun" }
 
+/** What no model answers is kept, whatever its client is told. */
+const squall = (outcomes: ReadonlyArray<Outcome>): Row => {
+  const kept = outcomes.filter(({ result }) => letterOf(result) !== undefined).length
+  return row("no model at all: kept as letters", `${kept} of ${outcomes.length}`, "all", kept === outcomes.length)
+}
+
 const lettersOf = (letters: Facts["letters"]): Row =>
   letters === undefined
     ? { name: "letters redriven", figure: "not asked for", target: "", standing: "NotRun" }
@@ -210,14 +216,15 @@ const inSessions = (facts: Facts): Row => {
 /** Judges a storm. */
 export const judge = (facts: Facts): Verdict => {
   const { outcomes, plan } = facts
-  const work = outcomes.filter(isWork)
+  const storm = outcomes.filter(({ chat }) => chat.index < plan.squall)
+  const work = storm.filter(isWork)
   const answered = work.map(({ result }) => result).filter(isAnswered)
   const met = work.filter(metAnError)
   const errors = work.filter(isError)
   const inOutage = work.filter(({ chat }) => isInOutage(plan, chat.index))
   const served = (all: ReadonlyArray<Outcome>) => all.filter(({ result }) => isServed(result)).length
   const rows: ReadonlyArray<Row> = [
-    told("chats", `${outcomes.length} in ${(facts.millis / 1000).toFixed(1)} s`),
+    told("chats", `${storm.length} in ${(facts.millis / 1000).toFixed(1)} s`),
     told("work, without bad requests and clients that left", `${work.length}`),
     told("fallback: another route than the first", besidesFirst(answered)),
     atLeast("served while the primary was away", served(inOutage), inOutage.length, targets.servedInOutage),
@@ -232,10 +239,11 @@ export const judge = (facts: Facts): Verdict => {
       lessThan("user-visible errors", errors.length, work.length, targets.visibleErrors),
       counted(errors.map(({ result }) => result._tag === "Failed" ? result.code : result._tag === "Lost" ? result.reason : ""))
     ),
-    latencies(outcomes),
+    latencies(storm),
     sentTwice(outcomes),
     refusals(outcomes),
     inSessions(facts),
+    squall(outcomes.filter(({ chat }) => chat.index >= plan.squall)),
     lettersOf(facts.letters),
     ledger(facts),
     told("outage of the primary", `${(facts.outageMillis / 1000).toFixed(1)} s`),
