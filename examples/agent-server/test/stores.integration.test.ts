@@ -6,7 +6,15 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { chat, json, request, unlimited } from "./support/client.ts"
-import { adminKey, type RunningServer, runToEnd, start, startFresh, temporaryFolder } from "./support/server.ts"
+import {
+  adminKey,
+  type RunningServer,
+  runToEnd,
+  start,
+  startFresh,
+  temporaryFolder,
+  unlimitedKey
+} from "./support/server.ts"
 
 const stateOf = (server: RunningServer, check: string) =>
   Effect.map(request(server, "/health/ready"), (reply): string => json(reply).checks[check])
@@ -66,7 +74,7 @@ RealServer.describe("redis-server", "with REDIS_URL", () => {
   it.live("limits and circuits are those of all instances together", () =>
     Effect.gen(function*() {
       const { url } = yield* RedisServer.make()
-      const environment = { REDIS_URL: url, API_KEYS: "someone:a-shared-key:free" }
+      const environment = { REDIS_URL: url, API_KEYS: `someone:a-shared-key:free,load:${unlimitedKey}:unlimited` }
       const servers = [yield* startFresh(environment), yield* startFresh(environment)] as const
       const ask = (server: RunningServer) =>
         Effect.map(
