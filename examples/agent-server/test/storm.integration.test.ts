@@ -1,6 +1,6 @@
 /** The server in a storm: two instances, one Redis, one PostgreSQL, and providers that fail. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as RealServer from "@effect-resilience/testing/RealServer"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
@@ -61,37 +61,43 @@ const storm = (args: ReadonlyArray<string>, environment: Readonly<Record<string,
 const small = ["--chats", "100", "--outage", "1", "--concurrency", "16"]
 
 describe("the command", () => {
-  it.live("drives a server that runs already, restarts nothing, mends its providers, and writes down what it saw", () =>
-    Effect.gen(function*() {
-      const server = yield* startFresh({ LOG_LEVEL: "error", MAX_RUN_SECONDS: "8" })
-      const report = join(yield* temporaryFolder, "storm.md")
-      const came = yield* storm(
-        [...small, "--url", server.origin, "--api-key", unlimitedKey, "--json", "--report", report],
-        { ADMIN_KEY: adminKey }
-      )
-      expect(came.stderr).toContain("storm 120/120  chats")
-      // One line, which programs can read.
-      const { passed, rows } = JSON.parse(came.stdout)
-      expect(came.code).toBe(passed === true ? 0 : 1)
-      const standing = (name: string) => rows.find((row: { readonly name: string }) => row.name === name)?.standing
-      expect([standing("Redis restart"), standing("rolling restart")]).toEqual(["NotRun", "NotRun"])
-      expect(standing("acknowledged turns stored exactly once")).toBe("Reached")
-      expect(standing("letters redriven")).toBe("Reached")
+  it.live(
+    "drives a server that runs already, restarts nothing, mends its providers, and writes down what it saw",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startFresh({ LOG_LEVEL: "error", MAX_RUN_SECONDS: "8" })
+        const report = join(yield* temporaryFolder, "storm.md")
+        const came = yield* storm(
+          [...small, "--url", server.origin, "--api-key", unlimitedKey, "--json", "--report", report],
+          { ADMIN_KEY: adminKey }
+        )
+        expect(came.stderr).toContain("storm 120/120  chats")
+        // One line, which programs can read.
+        const { passed, rows } = JSON.parse(came.stdout)
+        expect(came.code).toBe(passed === true ? 0 : 1)
+        const standing = (name: string) => rows.find((row: { readonly name: string }) => row.name === name)?.standing
+        expect([standing("Redis restart"), standing("rolling restart")]).toEqual(["NotRun", "NotRun"])
+        expect(standing("acknowledged turns stored exactly once")).toBe("Reached")
+        expect(standing("letters redriven")).toBe("Reached")
 
-      const page = readFileSync(report, "utf8")
-      expect(page).toContain("Written by `pnpm --filter agent-server storm --seed 1 --chats 100 --concurrency 16 --outage 1")
-      expect(page).toContain(`All figures reached: **${passed === true ? "yes" : "no"}**`)
-      expect(came.stdout + page).not.toContain(adminKey)
+        const page = readFileSync(report, "utf8")
+        expect(page).toContain(
+          "Written by `pnpm --filter agent-server storm --seed 1 --chats 100 --concurrency 16 --outage 1"
+        )
+        expect(page).toContain(`All figures reached: **${passed === true ? "yes" : "no"}**`)
+        expect(came.stdout + page).not.toContain(adminKey)
 
-      const faults = yield* Effect.promise(() =>
-        fetch(`${server.origin}/sim/faults`, { headers: { "x-api-key": adminKey } }).then((reply) => reply.json())
-      )
-      expect(faults).toMatchObject({
-        "llm-primary": { error_rate: 0, hang: false, down: false },
-        "llm-anthropic": { error_rate: 0, rate_limit_rate: 0, down: false },
-        "tts-primary": { error_rate: 0 }
-      })
-    }).pipe(Effect.scoped), 120_000)
+        const faults = yield* Effect.promise(() =>
+          fetch(`${server.origin}/sim/faults`, { headers: { "x-api-key": adminKey } }).then((reply) => reply.json())
+        )
+        expect(faults).toMatchObject({
+          "llm-primary": { error_rate: 0, hang: false, down: false },
+          "llm-anthropic": { error_rate: 0, rate_limit_rate: 0, down: false },
+          "tts-primary": { error_rate: 0 }
+        })
+      }).pipe(Effect.scoped),
+    120_000
+  )
 
   it.live("exits with 1 where too much was missed", () =>
     Effect.gen(function*() {

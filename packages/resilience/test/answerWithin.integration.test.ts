@@ -12,7 +12,8 @@ const millis = 50
 /** Somebody elsewhere who answers at once, whatever this thread does. */
 const echo = Effect.acquireRelease(
   Effect.promise(() => {
-    const source = "const { parentPort } = require('node:worker_threads'); parentPort.on('message', (m) => parentPort.postMessage(m))"
+    const source =
+      "const { parentPort } = require('node:worker_threads'); parentPort.on('message', (m) => parentPort.postMessage(m))"
     const worker = new Worker(source, { eval: true })
     return new Promise<Worker>((resolve) => worker.once("online", () => resolve(worker)))
   }),
@@ -23,6 +24,7 @@ const ask = (worker: Worker) =>
   Effect.callback<string>((resume) => {
     const heard = (message: string) => resume(Effect.succeed(message))
     worker.once("message", heard)
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows; a thread has no origin
     worker.postMessage("answer")
     return Effect.sync(() => worker.off("message", heard))
   })

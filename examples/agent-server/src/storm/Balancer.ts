@@ -57,7 +57,10 @@ export const make = (
 ): Effect.Effect<Balancer, never, HttpClient.HttpClient | Scope.Scope> =>
   Effect.gen(function*() {
     const members = instances.map(({ name, origin }): Member => ({ name, origin, isReady: false, inFlight: 0 }))
-    yield* Effect.forEach(members, (member) => Effect.forkScoped(Effect.repeat(look(member), Schedule.spaced(interval))))
+    yield* Effect.forEach(
+      members,
+      (member) => Effect.forkScoped(Effect.repeat(look(member), Schedule.spaced(interval)))
+    )
 
     let turn = 0
     const next = (): Member | undefined => {

@@ -1,5 +1,5 @@
 /** An instance, as its operator speaks to it. */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"

@@ -22,7 +22,10 @@ export const redrive = (world: World, balancer: Balancer) =>
     const [operator] = yield* operatorsOf(world, balancer)
     if (operator === undefined) return undefined
     const { circuit_breakers } = yield* operator.circuitBreakers.list()
-    yield* Effect.forEach(circuit_breakers, ({ name }) => operator.circuitBreakers.reset({ params: { name }, query: {} }))
+    yield* Effect.forEach(
+      circuit_breakers,
+      ({ name }) => operator.circuitBreakers.reset({ params: { name }, query: {} })
+    )
     const report = yield* operator.deadLetters.redrive({ payload: { filter: {}, concurrency: 8 } })
     // It was not asked for as a stream.
     return Stream.isStream(report) ? undefined : { total: report.total, redriven: report.counts.redriven }
@@ -57,7 +60,9 @@ export const sessions = (
 ): Effect.Effect<Facts["sessions"], NoWorld, Effect.Services<ReturnType<Balancer["send"]>>> =>
   Effect.gen(function*() {
     const ids = new Set(outcomes.flatMap(({ result }) =>
-      (result._tag === "Answered" || result._tag === "Failed") && result.sessionId !== undefined ? [result.sessionId] : []
+      (result._tag === "Answered" || result._tag === "Failed") && result.sessionId !== undefined
+        ? [result.sessionId]
+        : []
     ))
     const headers: Readonly<Record<string, string>> = world.apiKey === undefined ? {} : { "x-api-key": world.apiKey }
     const all = yield* Effect.forEach(ids, (id) =>

@@ -17,7 +17,10 @@ export interface Line {
 }
 
 /** The models in the order of the chain, and which provider has which. */
-const providers = [["gpt-4o", "llm-primary"], ["gpt-4o-mini", "llm-secondary"], ["claude-haiku", "llm-anthropic"]] as const
+const providers = [["gpt-4o", "llm-primary"], ["gpt-4o-mini", "llm-secondary"], [
+  "claude-haiku",
+  "llm-anthropic"
+]] as const
 
 const none: Tokens = { prompt: 0, completion: 0 }
 

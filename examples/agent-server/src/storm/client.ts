@@ -188,8 +188,12 @@ const twice = (sending: Sending, atOnce: boolean): Sending =>
       ? yield* Effect.all([patient, patient], { concurrency: 2 })
       : yield* Effect.flatMap(patient, (one) =>
         Effect.map(one._tag === "Answered" ? patient : Effect.succeed(one), (other) => [one, other] as const))
-    if (one._tag !== "Answered") return other
-    if (other._tag !== "Answered") return atOnce ? one : { ...one, agrees: false }
+    if (one._tag !== "Answered") {
+      return other
+    }
+    if (other._tag !== "Answered") {
+      return atOnce ? one : { ...one, agrees: false }
+    }
     return { ...one, agrees: one.reply === other.reply && one.sessionId === other.sessionId }
   })
 

@@ -46,7 +46,9 @@ const flags = {
   ),
   url: Flag.String("url").pipe(
     Flag.optional,
-    Flag.withDescription("A server that runs already; nothing is restarted there. Without it everything is started here")
+    Flag.withDescription(
+      "A server that runs already; nothing is restarted there. Without it everything is started here"
+    )
   ),
   adminKey: Flag.Redacted("admin-key").pipe(
     Flag.withFallbackConfig(Config.Redacted("ADMIN_KEY")),
@@ -72,7 +74,9 @@ const world = ({ adminKey, apiKey, seed, url }: Flags) =>
     if (Option.isNone(url)) {
       const world = yield* World.local({ seed, instances })
       if (world.redis === undefined) {
-        yield* output.say(`NO REDIS: ${world.withoutRedis}. Its restart is not run, and limits and circuits are not shared.`)
+        yield* output.say(
+          `NO REDIS: ${world.withoutRedis}. Its restart is not run, and limits and circuits are not shared.`
+        )
       }
       return world
     }
@@ -90,7 +94,9 @@ const circumstances = (flags: Flags) =>
   Effect.map(DateTime.now, (now): render.Circumstances => ({
     command: command(flags),
     date: DateTime.formatIsoDateUtc(now),
-    machine: `${platform()} ${arch()}, ${cpus().length} x ${cpus()[0]?.model.trim() ?? "?"}, Node ${process.versions.node}`
+    machine: `${platform()} ${arch()}, ${cpus().length} x ${
+      cpus()[0]?.model.trim() ?? "?"
+    }, Node ${process.versions.node}`
   }))
 
 const tell = (flags: Flags, verdict: Verdict) =>

@@ -8,14 +8,14 @@ import * as Random from "effect/Random"
 import type { AllFaultsPatch } from "../sim/Simulator.ts"
 
 /** An agent that chats are had with. */
-export type AgentName = "travel_planner" | "viva_examiner"
+type AgentName = "travel_planner" | "viva_examiner"
 
 /** Ways to send a request that must be refused. */
 export const badWays = ["NoMessage", "NoAgent", "NoSession", "NoJson", "TooLong"] as const
 export type BadWay = (typeof badWays)[number]
 
 /** What a client does with one chat. */
-export type Manner =
+type Manner =
   /** It waits for its reply. */
   | { readonly _tag: "Once" }
   /** It sends the chat twice under one key: the second time when it has the reply, or both at once. */

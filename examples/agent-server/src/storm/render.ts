@@ -9,7 +9,9 @@ const words: { readonly [S in Row["standing"]]: string } = {
   Told: ""
 }
 
-const cells = ({ figure, name, standing, target }: Row): ReadonlyArray<string> => [name, figure, target, words[standing]]
+const cells = (
+  { figure, name, standing, target }: Row
+): ReadonlyArray<string> => [name, figure, target, words[standing]]
 
 const head = ["", "figure", "to reach", ""] as const
 

@@ -22,7 +22,7 @@ export interface Script {
 }
 
 /** What the script did. */
-export interface Played {
+interface Played {
   readonly outageMillis: number
   readonly redis: Done
   readonly restarts: Done
@@ -58,8 +58,10 @@ export const make = (world: World, balancer: Balancer): Effect.Effect<Script> =>
     const change = (patch: AllFaultsPatch) =>
       Effect.gen(function*() {
         patches.push(patch)
-        yield* Effect.forEach(balancer.members, ({ origin }) =>
-          Effect.flatMap(operatorAt(origin), ({ sim }) => sim.changeFaults({ payload: patch })))
+        yield* Effect.forEach(
+          balancer.members,
+          ({ origin }) => Effect.flatMap(operatorAt(origin), ({ sim }) => sim.changeFaults({ payload: patch }))
+        )
       }).pipe(orNoWorld)
 
     /** The new instance has the faults of the old one before anybody asks it anything. */

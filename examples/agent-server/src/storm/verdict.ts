@@ -50,7 +50,7 @@ export interface Verdict {
 }
 
 /** The figures to reach, as shares. */
-export const targets = { servedInOutage: 0.9, recovered: 0.95, deadLettered: 0.05, visibleErrors: 0.01 } as const
+const targets = { servedInOutage: 0.9, recovered: 0.95, deadLettered: 0.05, visibleErrors: 0.01 } as const
 
 type Answered = Extract<Result, { readonly _tag: "Answered" }>
 
@@ -60,13 +60,15 @@ const isAnswered = (result: Result): result is Answered => result._tag === "Answ
 const standIns: ReadonlySet<string> = new Set(["cache", "pattern"])
 
 /** Whether a model answered. */
-const isServed = (result: Result): result is Answered => isAnswered(result) && !isApology(result) && !standIns.has(result.route)
+const isServed = (result: Result): result is Answered =>
+  isAnswered(result) && !isApology(result) && !standIns.has(result.route)
 
 /** Work: chats that were no nonsense, of clients that stayed. */
 const isWork = ({ result }: Outcome): boolean => result._tag !== "Left" && result._tag !== "Refused"
 
 /** Whether something failed on the way, as far as its client can tell. */
-const metAnError = ({ result }: Outcome): boolean => isAnswered(result) ? !isServed(result) || result.attempts > 1 : true
+const metAnError = ({ result }: Outcome): boolean =>
+  isAnswered(result) ? !isServed(result) || result.attempts > 1 : true
 
 const isError = ({ result }: Outcome): boolean => result._tag === "Failed" || result._tag === "Lost"
 
@@ -78,7 +80,9 @@ const letterOf = (result: Result): string | undefined =>
 // -----------------------------------------------------------------------------
 
 /** What is wrong with what is stored, each as a sentence. */
-export const complaintsAbout = ({ outcomes, sessions }: Pick<Facts, "outcomes" | "sessions">): ReadonlyArray<string> => {
+export const complaintsAbout = (
+  { outcomes, sessions }: Pick<Facts, "outcomes" | "sessions">
+): ReadonlyArray<string> => {
   const stored = new Map<string, Array<{ readonly sessionId: string; readonly reply: Message | undefined }>>()
   for (const [sessionId, messages] of sessions) {
     for (const [index, { content, role }] of messages.entries()) {
@@ -101,7 +105,9 @@ export const complaintsAbout = ({ outcomes, sessions }: Pick<Facts, "outcomes" |
     }
     if (!isAnswered(result)) return []
     if (place === undefined) return about(`was answered, and is not in its session ${result.sessionId}`)
-    if (place.sessionId !== result.sessionId) return about(`was answered in ${result.sessionId}, and is in another session`)
+    if (place.sessionId !== result.sessionId) {
+      return about(`was answered in ${result.sessionId}, and is in another session`)
+    }
     return place.reply?.content === result.reply ? [] : about("is stored with another reply than its client got")
   })
 }
@@ -133,14 +139,21 @@ const atLeast = (name: string, part: number, whole: number, target: number): Row
   )
 
 const lessThan = (name: string, part: number, whole: number, target: number): Row =>
-  row(name, `${percent(shareOf(part, whole))}, ${part} of ${whole}`, `< ${percent(target)}`, shareOf(part, whole) < target)
+  row(
+    name,
+    `${percent(shareOf(part, whole))}, ${part} of ${whole}`,
+    `< ${percent(target)}`,
+    shareOf(part, whole) < target
+  )
 
 /** The smallest value that so many of all values do not exceed. */
 export const quantile = (sorted: ReadonlyArray<number>, share: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0
 
 const latencies = (outcomes: ReadonlyArray<Outcome>): Row => {
-  const sorted = outcomes.filter(({ result }) => isAnswered(result)).map(({ millis }) => millis).toSorted((a, b) => a - b)
+  const sorted = outcomes.filter(({ result }) => isAnswered(result)).map(({ millis }) => millis).toSorted((a, b) =>
+    a - b
+  )
   const at = (share: number) => `${Math.round(quantile(sorted, share))}`
   return told("p50, p95, p99 of answered chats", `${at(0.5)}, ${at(0.95)}, ${at(0.99)} ms`)
 }
@@ -155,7 +168,9 @@ const counted = (values: ReadonlyArray<string>): string => {
 const besides = (text: string): string => text === "" ? "" : ` (${text})`
 
 const sentTwice = (outcomes: ReadonlyArray<Outcome>): Row => {
-  const answers = outcomes.flatMap(({ result }) => isAnswered(result) && result.agrees !== undefined ? [result.agrees] : [])
+  const answers = outcomes.flatMap(({ result }) =>
+    isAnswered(result) && result.agrees !== undefined ? [result.agrees] : []
+  )
   const agreed = answers.filter(Boolean).length
   return row("sent twice, the same reply", `${agreed} of ${answers.length}`, "all", agreed === answers.length)
 }
@@ -164,7 +179,12 @@ const refusals = (outcomes: ReadonlyArray<Outcome>): Row => {
   const all = outcomes.flatMap(({ result }) => result._tag === "Refused" ? [result] : [])
   const right = all.filter(({ asItShould }) => asItShould).length
   const others = all.filter(({ asItShould }) => !asItShould).map(({ status }) => String(status))
-  return row("bad requests refused", `${right} of ${all.length}${besides(counted(others))}`, "all", right === all.length)
+  return row(
+    "bad requests refused",
+    `${right} of ${all.length}${besides(counted(others))}`,
+    "all",
+    right === all.length
+  )
 }
 
 const done = (name: string, what: Done): Row =>
@@ -193,7 +213,9 @@ const ledger = ({ books, outcomes }: Facts): Row => {
   if (books === undefined) return row(name, "an instance ended before it could be asked", "exact", false)
   const left = outcomes.filter(({ result }) => result._tag === "Left").length
   const call = outcomes.reduce((most, { result }) => isAnswered(result) ? Math.max(most, result.tokens) : most, 0)
-  const differences = books.flatMap(({ ours, theirs }) => [theirs.prompt - ours.prompt, theirs.completion - ours.completion])
+  const differences = books.flatMap((
+    { ours, theirs }
+  ) => [theirs.prompt - ours.prompt, theirs.completion - ours.completion])
   const difference = differences.reduce((total, one) => total + one, 0)
   const billed = sum(books, ({ theirs }) => theirs.prompt + theirs.completion)
   return row(
@@ -237,7 +259,9 @@ export const judge = (facts: Facts): Verdict => {
     ),
     withDetail(
       lessThan("user-visible errors", errors.length, work.length, targets.visibleErrors),
-      counted(errors.map(({ result }) => result._tag === "Failed" ? result.code : result._tag === "Lost" ? result.reason : ""))
+      counted(
+        errors.map(({ result }) => result._tag === "Failed" ? result.code : result._tag === "Lost" ? result.reason : "")
+      )
     ),
     latencies(storm),
     sentTwice(outcomes),

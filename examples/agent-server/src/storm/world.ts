@@ -24,7 +24,7 @@ export interface World {
 }
 
 /** Restarting instances, by their index. */
-export interface Restarts {
+interface Restarts {
   /** Tells it to stop, and ends when it has. */
   readonly stop: (index: number) => Effect.Effect<void>
   readonly start: (index: number) => Effect.Effect<string, Instance.InstanceFailed>

@@ -23,7 +23,9 @@ describe("the plan of a storm", () => {
     within(share(({ agent }) => agent === "viva_examiner"), 0.3, 0.6)
     within(share(({ after }) => after !== undefined), 0.3, 0.7)
     within(share(({ manner }) => manner._tag === "Twice"), 0.1, 0.2)
-    for (const manner of ["Wrongly", "Aloud", "Leaves"]) within(share((chat) => chat.manner._tag === manner), 0.01, 0.03)
+    for (const manner of ["Wrongly", "Aloud", "Leaves"]) {
+      within(share((chat) => chat.manner._tag === manner), 0.01, 0.03)
+    }
     const ways = storm.flatMap(({ manner }) => manner._tag === "Wrongly" ? [manner.way] : [])
     expect(new Set(ways)).toEqual(new Set(Plan.badWays))
   })

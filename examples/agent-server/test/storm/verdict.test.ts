@@ -88,7 +88,9 @@ describe("FB-9 the verdict", () => {
         indexes.has(index)
           ? answered(index, { route: "cache", degraded: true })
           // Enough that recovered, so that it is about this row alone.
-          : isLast(index) ? undefined : answered(index, { attempts: 2 })
+          : isLast(index)
+          ? undefined
+          : answered(index, { attempts: 2 })
       )
     const name = "served while the primary was away"
     expect(missed(canned(allowed))).toEqual([])
@@ -189,7 +191,9 @@ describe("what is stored after a storm", () => {
 
   it("is every acknowledged turn, with the reply that its client got", () => {
     expect(about(answered(0), [["session-0", messages(said, "reply 0")]])).toEqual([])
-    expect(about(answered(0), [["session-0", []]])).toEqual(["chat 0 was answered, and is not in its session session-0"])
+    expect(about(answered(0), [["session-0", []]])).toEqual([
+      "chat 0 was answered, and is not in its session session-0"
+    ])
     expect(about(answered(0), [["session-0", messages(said, "another")]])).toEqual([
       "chat 0 is stored with another reply than its client got"
     ])
