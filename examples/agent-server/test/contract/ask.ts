@@ -19,7 +19,9 @@ export interface Sending {
 /** A request of a caller without limits to a server. Its reply keeps the promises that all of them keep. */
 export const askOf = (server: RunningServer, asked: Asked, { body, headers }: Sending = {}): Effect.Effect<Reply> => {
   const [method = "", path = ""] = asked.split(" ")
-  const type = body === undefined ? {} : { "content-type": body instanceof Uint8Array ? "audio/wav" : "application/json" }
+  const type = body === undefined
+    ? {}
+    : { "content-type": body instanceof Uint8Array ? "audio/wav" : "application/json" }
   return Effect.tap(
     request(server, path, {
       method,
@@ -82,7 +84,11 @@ export const problemIn = (body: any): any => {
 }
 
 /** The body of a reply with this status, which has these members and no others. */
-export const replied = <S extends Schema.ConstraintDecoder<unknown>>(reply: Reply, status: number, schema: S): S["Type"] => {
+export const replied = <S extends Schema.ConstraintDecoder<unknown>>(
+  reply: Reply,
+  status: number,
+  schema: S
+): S["Type"] => {
   expect([reply.status, reply.status === status ? "" : reply.text]).toEqual([status, ""])
   expect(reply.headers.get("content-type")).toBe("application/json")
   return exactly(schema, json(reply))

@@ -6,7 +6,16 @@ import { ask, askAnonymously, askAsOperator, type Asked, exactly, refused, repli
 import * as Bodies from "../bodies.ts"
 import { type Section, Subject, until } from "../kit.ts"
 
-const paths = ["/health/live", "/livez", "/healthz", "/health/ready", "/readyz", "/ready", "/health/startup", "/startupz"]
+const paths = [
+  "/health/live",
+  "/livez",
+  "/healthz",
+  "/health/ready",
+  "/readyz",
+  "/ready",
+  "/health/startup",
+  "/startupz"
+]
 
 const dashboards = ["health", "health/services", "metrics", "status"].map((name) => `/api/v1/monitoring/${name}`)
 
@@ -81,19 +90,24 @@ export const monitoring: Section = {
     exactly(Bodies.Metrics, body.metrics)
   }),
 
-  "POST health/reset/{service_id} runs a check again, for the operator, and knows which there are": Effect.gen(function*() {
-    const path = "/api/v1/monitoring/health/reset"
-    expect(replied(yield* askAsOperator(`POST ${path}/llm-primary`), 200, Bodies.Reset)).toEqual({
-      service_id: "llm-primary",
-      status: "reset",
-      health: { state: "Unknown", failure_count: 0 }
-    })
-    const state = Effect.map(ask("GET /api/v1/monitoring/health"), (reply): string => json(reply).services["llm-primary"])
-    yield* until(state, (now) => now === "Healthy")
-    expect(refused(yield* askAsOperator(`POST ${path}/llm-tertiary`), 404, "service_not_found").message).toContain(
-      "llm-primary, llm-secondary"
-    )
-    refused(yield* askAnonymously(`POST ${path}/llm-primary`), 401, "unauthorized")
-    refused(yield* ask(`POST ${path}/llm-primary`), 403, "forbidden")
-  })
+  "POST health/reset/{service_id} runs a check again, for the operator, and knows which there are": Effect.gen(
+    function*() {
+      const path = "/api/v1/monitoring/health/reset"
+      expect(replied(yield* askAsOperator(`POST ${path}/llm-primary`), 200, Bodies.Reset)).toEqual({
+        service_id: "llm-primary",
+        status: "reset",
+        health: { state: "Unknown", failure_count: 0 }
+      })
+      const state = Effect.map(
+        ask("GET /api/v1/monitoring/health"),
+        (reply): string => json(reply).services["llm-primary"]
+      )
+      yield* until(state, (now) => now === "Healthy")
+      expect(refused(yield* askAsOperator(`POST ${path}/llm-tertiary`), 404, "service_not_found").message).toContain(
+        "llm-primary, llm-secondary"
+      )
+      refused(yield* askAnonymously(`POST ${path}/llm-primary`), 401, "unauthorized")
+      refused(yield* ask(`POST ${path}/llm-primary`), 403, "forbidden")
+    }
+  )
 }

@@ -61,7 +61,8 @@ export const limits: Section = {
   "one too many is 429, in these very words and members": Effect.gen(function*() {
     const reply = yield* until(ask("GET /v1/agents", withKey(keys.free)), ({ status }) => status === 429)
     const body = refused(reply, 429, "rate_limit_exceeded")
-    const { code: _code, detail: _detail, request_id: _id, status: _status, title: _title, type: _type, ...beside } = body
+    const { code: _code, detail: _detail, request_id: _id, status: _status, title: _title, type: _type, ...beside } =
+      body
     const wait = body.retry_after
     expect(beside).toEqual({
       error: "rate_limit_exceeded",

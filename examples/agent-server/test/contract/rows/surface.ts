@@ -33,7 +33,10 @@ const document = Effect.map(ask("GET /openapi.json"), (reply): ReadonlyArray<Ope
 
 /** Somewhere that a path leads to, where nothing is. */
 const filled = (path: string): string =>
-  path.replace("profile/cpu", "profile/cpu?seconds=0.1").replace("{agent}", "travel_planner").replace("{code}", "unauthorized").replaceAll(/\{\w+\}/g, "nothing")
+  path.replace("profile/cpu", "profile/cpu?seconds=0.1").replace("{agent}", "travel_planner").replace(
+    "{code}",
+    "unauthorized"
+  ).replaceAll(/\{\w+\}/g, "nothing")
 
 const isOperators = ({ path }: Operation) => /^\/(admin|sim)\/|\/reset\//.test(path)
 
