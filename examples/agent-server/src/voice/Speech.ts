@@ -43,10 +43,15 @@ export interface Spoken {
   readonly beganAt: bigint
 }
 
+/** A chain of services, as it is looked after. */
+export type Chain = Pick<FallbackChain.FallbackChain<never, never, never>, "name" | "states" | "ledger" | "reset">
+
 /** The speech services of this server. */
 export class Speech extends Context.Service<Speech, {
   readonly transcribe: (recording: Uint8Array) => Effect.Effect<Heard, SpeechError>
   readonly speak: (text: string) => Effect.Effect<Spoken, SpeechError>
+  /** How it is with the services, for whoever looks after them. */
+  readonly chains: ReadonlyArray<Chain>
 }>()("agent-server/voice/Speech") {}
 
 type BaseUrlOf = (name: Simulator.Name) => string
@@ -113,6 +118,7 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
     policies.chainOptions
   )
   return Speech.of({
+    chains: [stt, tts],
     transcribe: (recording) =>
       counting((call) => stt.runServed(call), SpeechToText.SpeechToText.use((each) => each.transcribe(recording))).pipe(
         Effect.map(([text, served]): Heard => ({ text: text.toWellFormed().trim(), served })),
@@ -164,6 +170,9 @@ const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
 const noSpeech = (description: string): AiError.AiError =>
   AiError.make({ module: "TextToSpeech", method: "speak", reason: invalid(description) })
 
+/** How many connections to each service there are at most. */
+const speechConnections = 128
+
 /** Where the simulated services are: those of the program's simulator, or of one of our own. */
 const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Speech) {
   if (stt._tag === "Real" && tts._tag === "Real") return (): string => ""
@@ -177,6 +186,6 @@ const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Spe
 /** Provides the services of the settings. */
 export const layer = (settings: Settings.Speech): Layer.Layer<Speech, CannotStart, policies.SpeechGuards> =>
   Layer.effect(Speech, Effect.flatMap(simulatedAt(settings), (simulated) => make(settings, simulated))).pipe(
-    Layer.provide(client),
+    Layer.provide(client(speechConnections)),
     orCannotStart((error) => `the simulated speech services cannot listen on loopback: ${error.message}`)
   )
