@@ -213,9 +213,9 @@ RealServer.describe("chromium", "the console", () => {
             page.locator("#events li"),
             /circuit transition: name llm-primary, key default, from Closed, to Open/
           )
-          await told(page.locator("#routes tr"), /Served|gpt-4o/)
+          await told(page.locator("#routes tr").filter({ hasText: /^gpt-4o-mini/ }), /ready/)
           await told(page.locator("#services tr").filter({ hasText: "llm-primary" }), /✗ failed/)
-          await told(page.locator("#stages tr").filter({ hasText: "Language model" }), /ms|–/)
+          await told(page.locator("#stages tr").filter({ hasText: "Language model" }), /m?s300 ms. (met|missed)$/)
           await told(page.locator("#limits tr").filter({ hasText: "llm-primary: requests" }), /of 1,000,000 requests/)
 
           await page.getByRole("button", { name: "Reset the circuit llm-primary" }).click()
