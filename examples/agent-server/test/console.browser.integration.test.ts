@@ -236,6 +236,42 @@ RealServer.describe("chromium", "the console", () => {
   )
 
   it.live(
+    "an action that fails is told until the next one, and nothing is read when nobody looks",
+    () =>
+      Effect.gen(function*() {
+        const { page } = yield* opened
+        yield* Effect.promise(async () => {
+          await unlock(page, adminKey)
+          const freshness = page.locator("#freshness")
+          await told(freshness, "As of")
+          await page.route(
+            "**/admin/circuit-breakers/*/open?*",
+            (route) => route.fulfill({ status: 503, contentType: "text/html", body: "<h1>Bad gateway</h1>" })
+          )
+          await page.getByRole("button", { name: "Open the circuit stt-primary" }).click()
+          const notice = page.locator("#action-notice")
+          await told(notice, "The request failed. The server answered with status 503.")
+          const before = await freshness.innerText()
+          await page.waitForFunction((before) => document.getElementById("freshness")?.textContent !== before, before)
+          expect(await notice.isVisible()).toBe(true)
+          await page.getByRole("button", { name: "Close the circuit stt-primary" }).click()
+          await notice.waitFor({ state: "hidden" })
+
+          const asked: Array<string> = []
+          await page.getByRole("link", { name: "Chat" }).click()
+          await page.locator("#chat").waitFor()
+          page.on("request", (request) => asked.push(request.url()))
+          // Two rounds would have been by then.
+          await page.waitForTimeout(5_000)
+          expect(asked).toEqual([])
+          await page.getByRole("link", { name: "Operations" }).click()
+          await page.waitForRequest("**/admin/circuit-breakers")
+        })
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "a dead letter is inspected, redriven and discarded from the page, and sliders break the simulator",
     () =>
       Effect.gen(function*() {

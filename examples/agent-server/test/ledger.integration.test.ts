@@ -129,8 +129,8 @@ describe("FB-7 the ledger", () => {
         yield* many(server, 10, () => true)
         yield* check("broken off")
 
-        // Left by their clients. The pauses are long, so that no word is on its way when one goes.
-        yield* setAllFaults(server, { ...well, latency_ms: 600, chunk_ms: 600 })
+        // Left by their clients. The pauses are long, so that no word is on its way when one goes, on a busy machine either.
+        yield* setAllFaults(server, { ...well, latency_ms: 4000, chunk_ms: 1000 })
         const left = yield* Effect.forEach(
           Array.from({ length: 40 }, (_, call) => call),
           (call) => leave(server, call),

@@ -22,6 +22,7 @@ import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import * as policies from "../policies.ts"
 import { type Hold, NameInUse, type NameReused, Requests, type TurnIds } from "../sessions/Requests.ts"
 import { type SessionMissing, Sessions, StorageError } from "../sessions/Sessions.ts"
+import * as Spans from "../telemetry/spans.ts"
 import type * as Agents from "./Agents.ts"
 import { type Answer, ask, type AskError } from "./ask.ts"
 import type { Services } from "./askModels.ts"
@@ -184,7 +185,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
         ),
         (cause) => keepFailed(work, cause)
       )
-    ).pipe(Effect.annotateLogs("agent", work.request.agent.name))
+    ).pipe(
+      Effect.annotateLogs("agent", work.request.agent.name),
+      Spans.invokeAgent(work.request.agent.name, work.turn.sessionId)
+    )
 
   const toRun = Effect.fnUntraced(function*(request: TurnRequest, turn: TurnIds, hold: Hold | undefined) {
     const askedAt = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))

@@ -41,7 +41,7 @@ export class FailedTurns extends Context.Service<FailedTurns, DeadLetterQueue.De
 ) {}
 
 /** Where the queue is in its store, and in metrics. */
-const queueName = "turns"
+export const queueName = "turns"
 
 /** What is known of a failure: its cause, and each attempt. */
 export type Failed = Pick<DeadLetterQueue.OfferOptions, "attempts" | "cause" | "error">

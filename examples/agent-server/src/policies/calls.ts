@@ -8,6 +8,7 @@ import type * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as Deadline from "effect-resilience/Deadline"
 import type * as RateLimiter from "effect-resilience/RateLimiter"
 import * as Retry from "effect-resilience/Retry"
+import * as Tracing from "effect-resilience/Tracing"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -82,4 +83,10 @@ const unlessLate = (inTime: Effect.Effect<void, Deadline.DeadlineExceeded>): InT
 export const atRoute =
   (dependency: Dependency, timing: Timing) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Refusal, R | Guards> =>
-    self.pipe(timing.attempt, Retry.retry(again, { name: dependency }), atProvider(dependency))
+    self.pipe(
+      timing.attempt,
+      Tracing.attempt,
+      Retry.retry(again, { name: dependency }),
+      atProvider(dependency),
+      Tracing.pipeline(dependency)
+    )

@@ -13,7 +13,7 @@ const { budget, haltFor, limited, maxWait } = values.chain
  * A route rests when its provider limits us, and not for an outage: that is what its breaker is for, which counts more than
  * one failure before it shuts anybody out.
  */
-const cooldown: Schedule.Schedule<unknown, Failure.Info> = Retry.backoff({ ...limited, jitter: "none" }).pipe(
+export const cooldown: Schedule.Schedule<unknown, Failure.Info> = Retry.backoff({ ...limited, jitter: "none" }).pipe(
   Schedule.setInputType<Failure.Info>(),
   Schedule.modifyDelay(({ duration, input }) => Effect.succeed(input.kind === "RateLimited" ? duration : Duration.zero))
 )

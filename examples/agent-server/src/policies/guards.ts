@@ -15,7 +15,7 @@ const { consecutive, failureRate, maxOpenFor, openFor, ramp } = values.breaker
  * seconds, then a minute, up to five. When a probe has succeeded, the load comes back in steps within half a minute. One
  * whose health checks fail is left alone too, and asked again as soon as they do not.
  */
-const breaker = (name: string) => ({
+export const breaker = (name: string) => ({
   trip: CircuitBreaker.anyOf(CircuitBreaker.consecutive(consecutive), CircuitBreaker.failureRate(failureRate)),
   openFor: Schedule.exponential(openFor),
   maxOpenFor,

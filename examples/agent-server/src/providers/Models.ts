@@ -1,7 +1,5 @@
 /** The chain of language models: a route for each, asked one after the other until one answers. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as FallbackChain from "effect-resilience/FallbackChain"
-import * as RequestId from "effect-resilience/http/RequestId"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -12,6 +10,8 @@ import type { Provider } from "../config.ts"
 import * as policies from "../policies.ts"
 import * as Simulator from "../sim/Simulator.ts"
 import { CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import * as Measured from "../telemetry/measured.ts"
+import { client } from "./client.ts"
 import { real, simulated, type Target } from "./languageModel.ts"
 
 /** The route that a call is on: the model, what its provider calls it, and whose policies it has. */
@@ -32,6 +32,12 @@ const factsOf = (model: string): { readonly quality?: number; readonly contextWi
   return known[undated(model)] ?? {}
 }
 
+/** What the metrics of a model are labelled with. */
+const labelsOf = (dependency: policies.Dependency, model: string) => ({
+  provider: dependency === "llm-anthropic" ? "anthropic" : "openai",
+  model
+})
+
 const routeOf = ({ dependency, layer, model, route }: Target) => {
   const price = priceOf(model)
   return FallbackChain.route(
@@ -39,7 +45,7 @@ const routeOf = ({ dependency, layer, model, route }: Target) => {
     Layer.effect(
       ModelRoute,
       Effect.map(LanguageModel.LanguageModel, (languageModel) => ({ languageModel, model, dependency }))
-    ).pipe(Layer.provide(layer)),
+    ).pipe(Layer.provide(Layer.provide(Measured.languageModel(labelsOf(dependency, model)), layer))),
     {
       ...factsOf(model),
       ...(price === undefined ? {} : { cost: { input: price.prompt, output: price.completion } })
@@ -51,15 +57,11 @@ const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>, usdPerDay: 
   // The environment may name one model twice; it is asked once.
   const targets = Arr.dedupeWith(all, (one, other) => one.route === other.route)
   if (!Arr.isReadonlyArrayNonEmpty(targets)) return yield* new CannotStart({ lines: ["there is no language model"] })
+  // A route is built when it is asked first.
+  for (const { dependency, model } of targets) yield* Measured.declareModel(labelsOf(dependency, model))
   const chain = yield* FallbackChain.make("llm", Arr.map(targets, routeOf), policies.chainOptions(usdPerDay))
   return Models.of({ chain, preferred: targets[0].model })
 })
-
-/** A client that sends the request's id on with every call. */
-const client = Layer.provide(
-  RequestId.layerClient,
-  NodeHttpClient.layerUndiciOptions({ connections: policies.providerConnections })
-)
 
 /**
  * Provides the chain, which may spend so much a day; where its models are simulated with the simulator beside it, for

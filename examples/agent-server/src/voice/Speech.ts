@@ -1,19 +1,17 @@
 /** Transcribes and speaks, each with a service and its backup, under the server's policies. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import type * as Deadline from "effect-resilience/Deadline"
 import * as FallbackChain from "effect-resilience/FallbackChain"
-import * as RequestId from "effect-resilience/http/RequestId"
 import * as AiError from "effect/ai/AiError"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Wav from "../audio/wav.ts"
+import { client } from "../providers/client.ts"
 import { invalid } from "../providers/send.ts"
 import * as SpeechToText from "../providers/SpeechToText.ts"
 import * as TextToSpeech from "../providers/TextToSpeech.ts"
@@ -100,42 +98,32 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
   )
   return Speech.of({
     transcribe: (recording) =>
-      Effect.suspend(() => {
-        const calls = { count: 0 }
-        return stt.runServed(counted(calls, SpeechToText.SpeechToText.use((each) => each.transcribe(recording)))).pipe(
-          Effect.map(([text, served]): Heard => ({
-            text: text.toWellFormed().trim(),
-            served: servedBy(served, calls)
-          })),
-          Effect.provideContext(guards)
-        )
-      }),
+      counting((call) => stt.runServed(call), SpeechToText.SpeechToText.use((each) => each.transcribe(recording))).pipe(
+        Effect.map(([text, served]): Heard => ({ text: text.toWellFormed().trim(), served })),
+        Effect.provideContext(guards)
+      ),
     speak: (text) =>
-      Effect.suspend(() => {
-        const calls = { count: 0 }
-        return tts.runServed(counted(calls, TextToSpeech.TextToSpeech.use((each) => collected(each.speak(text))))).pipe(
-          Effect.map(([spoken, served]): Spoken => ({ ...spoken, served: servedBy(served, calls) })),
+      counting((call) => tts.runServed(call), TextToSpeech.TextToSpeech.use((each) => collected(each.speak(text))))
+        .pipe(
+          Effect.map(([spoken, served]): Spoken => ({ ...spoken, served })),
           Effect.provideContext(guards)
         )
-      })
   })
 })
 
-interface Calls {
-  count: number
-}
-
-const counted = <A, E, R>(calls: Calls, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** Runs a call along a chain, and counts how often it was made, retries included. */
+const counting = <A, E, R, E2, R2>(
+  run: (call: Effect.Effect<A, E, R>) => Effect.Effect<readonly [A, FallbackChain.Served], E2, R2>,
+  call: Effect.Effect<A, E, R>
+): Effect.Effect<readonly [A, Served], E2, R2> =>
   Effect.suspend(() => {
-    calls.count++
-    return self
+    let attempts = 0
+    const counted = Effect.suspend(() => {
+      attempts++
+      return call
+    })
+    return Effect.map(run(counted), ([answer, { degraded, route }]) => [answer, { route, degraded, attempts }] as const)
   })
-
-const servedBy = ({ degraded, route }: FallbackChain.Served, calls: Calls): Served => ({
-  route,
-  degraded,
-  attempts: calls.count
-})
 
 /** All of what is said, if it is a recording. */
 const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
@@ -159,9 +147,6 @@ const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
 
 const noSpeech = (description: string): AiError.AiError =>
   AiError.make({ module: "TextToSpeech", method: "speak", reason: invalid(description) })
-
-/** A client that sends the request's id on with every call. */
-const client: Layer.Layer<HttpClient.HttpClient> = Layer.provide(RequestId.layerClient, NodeHttpClient.layerUndici)
 
 /** Where the simulated services are: those of the program's simulator, or of one of our own. */
 const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Speech) {

@@ -6,7 +6,6 @@
  */
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as Deadline from "effect-resilience/Deadline"
-import type * as Failure from "effect-resilience/Failure"
 import type * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Retry from "effect-resilience/Retry"
 import type * as RetryBudget from "effect-resilience/RetryBudget"
@@ -14,19 +13,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import * as Availability from "../health/Availability.ts"
-
-const breaker = (name: string) =>
-  ({
-    trip: CircuitBreaker.anyOf(
-      CircuitBreaker.consecutive(5),
-      CircuitBreaker.failureRate({ threshold: 0.5, window: "30 seconds", minimumCalls: 20 })
-    ),
-    openFor: Schedule.exponential("30 seconds"),
-    maxOpenFor: "5 minutes",
-    recovery: CircuitBreaker.ramp([0.1, 0.25, 0.5, 0.75], "7.5 seconds"),
-    health: () => Availability.changes(name)
-  }) as const
+import { cooldown } from "../policies/chain.ts"
+import { breaker } from "../policies/guards.ts"
 
 /** A breaker for each speech service. */
 export class SpeechBreakers extends CircuitBreaker.Service<SpeechBreakers>()("agent-server/voice/SpeechBreakers", {
@@ -71,19 +59,6 @@ export const atService = (dependency: SpeechDependency) =>
     Retry.retry(again, { name: dependency }),
     SpeechBreakers.protect(dependency)
   )
-
-/**
- * A service rests when it limits us, and not for an outage: that is what its breaker is for, which counts more than one
- * failure before it shuts anybody out.
- */
-const cooldown: Schedule.Schedule<unknown, Failure.Info> = Retry.backoff({
-  base: "1 second",
-  cap: "30 seconds",
-  jitter: "none"
-}).pipe(
-  Schedule.setInputType<Failure.Info>(),
-  Schedule.modifyDelay(({ duration, input }) => Effect.succeed(input.kind === "RateLimited" ? duration : Duration.zero))
-)
 
 /** How one asks the other service. When both rest, a short rest is waited for. */
 export const chainOptions: FallbackChain.Options = { cooldown, maxWait: "2 seconds" }
