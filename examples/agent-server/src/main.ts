@@ -83,7 +83,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const turns = Turns.layer(settings)
 
-  const voice = Layer.provide(VoiceTurns.layer(settings), Speech.layer(settings.speech))
+  const voice = Layer.provideMerge(VoiceTurns.layer(settings), Speech.layer(settings.speech))
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
@@ -95,15 +95,15 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       MonitoringApi.layer(Api, { details: OperatorKey.isOperator(adminKey.key) }),
       CircuitBreakersHandlers.layer,
       FallbackChainsHandlers.layer,
-      RateLimitsHandlers.layer(settings.providerLimits),
+      RateLimitsHandlers.layer(settings),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
-      SignalsHandlers.layer,
       ProfileHandlers.layer,
+      SignalsHandlers.layer,
       SimHandlers.layer
     ]),
     Layer.provide([
       OperatorKey.layer(adminKey.key),
-      RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
+      RateLimitMiddleware.layerApi({ checks: checksOf({ ...settings, hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),
         ApiKey.layerKeys([...settings.apiKeys, AdminKey.asCaller(adminKey)])
@@ -135,9 +135,13 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  const budgets = Measured.budgets(settings.providerLimits)
+  const gauges = Layer.mergeAll(
+    Measured.budgets(settings.providerLimits),
+    Measured.letters,
+    Measured.connections(settings)
+  )
 
-  return Layer.mergeAll(greeting, AutoRedrive.layer(settings.autoRedrive), budgets, Measured.letters).pipe(
+  return Layer.mergeAll(greeting, AutoRedrive.layer(settings.autoRedrive), gauges).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
     Layer.provide(NodeProfiler.layer),
@@ -145,7 +149,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(voice),
     Layer.provide(turns),
     Layer.provide(MeasuresFile.layer(settings)),
-    Layer.provide(policies.guards),
+    Layer.provide(policies.guards(settings)),
     Layer.provide(Replies.Replies.layer),
     Layer.provide(SpeechBreakers.layer),
     Layer.provide(Spending.layer(settings.providerLimits)),
