@@ -213,9 +213,9 @@ RealServer.describe("chromium", "the console", () => {
             page.locator("#events li"),
             /circuit transition: name llm-primary, key default, from Closed, to Open/
           )
-          await told(page.locator("#routes tr"), /Served|gpt-4o/)
+          await told(page.locator("#routes tr").filter({ hasText: /^gpt-4o-mini/ }), /ready/)
           await told(page.locator("#services tr").filter({ hasText: "llm-primary" }), /✗ failed/)
-          await told(page.locator("#stages tr").filter({ hasText: "Language model" }), /ms|–/)
+          await told(page.locator("#stages tr").filter({ hasText: "Language model" }), /m?s300 ms. (met|missed)$/)
           await told(page.locator("#limits tr").filter({ hasText: "llm-primary: requests" }), /of 1,000,000 requests/)
 
           await page.getByRole("button", { name: "Reset the circuit llm-primary" }).click()
@@ -233,6 +233,42 @@ RealServer.describe("chromium", "the console", () => {
         expect(complaints).toEqual([])
       }).pipe(Effect.scoped),
     90_000
+  )
+
+  it.live(
+    "an action that fails is told until the next one, and nothing is read when nobody looks",
+    () =>
+      Effect.gen(function*() {
+        const { page } = yield* opened
+        yield* Effect.promise(async () => {
+          await unlock(page, adminKey)
+          const freshness = page.locator("#freshness")
+          await told(freshness, "As of")
+          await page.route(
+            "**/admin/circuit-breakers/*/open?*",
+            (route) => route.fulfill({ status: 503, contentType: "text/html", body: "<h1>Bad gateway</h1>" })
+          )
+          await page.getByRole("button", { name: "Open the circuit stt-primary" }).click()
+          const notice = page.locator("#action-notice")
+          await told(notice, "The request failed. The server answered with status 503.")
+          const before = await freshness.innerText()
+          await page.waitForFunction((before) => document.getElementById("freshness")?.textContent !== before, before)
+          expect(await notice.isVisible()).toBe(true)
+          await page.getByRole("button", { name: "Close the circuit stt-primary" }).click()
+          await notice.waitFor({ state: "hidden" })
+
+          const asked: Array<string> = []
+          await page.getByRole("link", { name: "Chat" }).click()
+          await page.locator("#chat").waitFor()
+          page.on("request", (request) => asked.push(request.url()))
+          // Two rounds would have been by then.
+          await page.waitForTimeout(5_000)
+          expect(asked).toEqual([])
+          await page.getByRole("link", { name: "Operations" }).click()
+          await page.waitForRequest("**/admin/circuit-breakers")
+        })
+      }).pipe(Effect.scoped),
+    60_000
   )
 
   it.live(

@@ -33,7 +33,7 @@ describe("the console's files", () => {
         expect(text.replaceAll("http://www.w3.org/2000/svg", "")).not.toMatch(/https?:\/\/|innerHTML/)
       }
       expect(server.output()).not.toContain("Warning")
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), 60_000)
 
   it.live("are read only, and nothing but them is to be had", () =>
     Effect.gen(function*() {
@@ -44,5 +44,5 @@ describe("the console's files", () => {
       for (const path of ["/console/", "/console/index.html", "/console/..%2fmain.ts", "/console/config.ts"]) {
         expect([path, (yield* request(server, path)).status]).toEqual([path, 404])
       }
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), 60_000)
 })

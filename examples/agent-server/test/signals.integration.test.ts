@@ -31,7 +31,7 @@ describe("signals", () => {
       const server = yield* startFresh({ LOG_LEVEL: "error" })
       expect((yield* request(server, "/admin/signals")).status).toBe(401)
       expect((yield* request(server, "/admin/signals", unlimited)).status).toBe(403)
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), 60_000)
 
   it.live("tell what happens, and hold no shutdown up", () =>
     Effect.gen(function*() {
@@ -55,5 +55,5 @@ describe("signals", () => {
       })
       expect(rest.filter((event) => event !== "signal")).toEqual([])
       expect((yield* Effect.promise(() => ended)).code).toBe(0)
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), 60_000)
 })

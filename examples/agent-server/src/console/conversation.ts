@@ -17,14 +17,15 @@ const shown = <E extends Element>(element: E): E => {
   return element
 }
 
-/** Who answered, and that it was not the first choice. */
-const servedLine = ({ attempts, degraded, route }: Served): HTMLElement =>
+/** Who answered, and that it was not the first choice. What it used is known of a new reply only. */
+const servedLine = ({ attempts, degraded, route }: Served, tokens = 0): HTMLElement =>
   h(
     "p",
     { class: "served" },
     ...(degraded ? [h("strong", { class: "state", "data-mood": "unsure" }, "Degraded"), " "] : []),
     `Served by ${route}`,
-    attempts > 1 ? ` after ${attempts} attempts` : ""
+    attempts > 1 ? ` after ${attempts} attempts` : "",
+    tokens > 0 ? `, ${tokens} tokens` : ""
   )
 
 /** The user's words. */
@@ -62,13 +63,12 @@ export const begin = (agent: string): Reply => {
       end()
       // What is stored is what counts, should the two ever differ.
       words.data = reply
-      element.append(servedLine(served))
+      element.append(servedLine(served, usage.total_tokens))
       if (letter_id !== undefined) {
         element.append(
           h("p", { class: "served" }, `Your message is kept as letter ${letter_id} and will be answered later.`)
         )
       }
-      if (usage.total_tokens > 0) element.lastElementChild?.append(`, ${usage.total_tokens} tokens`)
     },
     failed: (trouble, retry) => {
       end()
