@@ -2,8 +2,16 @@
 import * as Schema from "effect/Schema"
 import { json, type Reply } from "../support/client.ts"
 
-const { Array: list, Boolean: bool, Finite: number, Int: int, Literals: oneOf, NullOr: orNull, Record: record, String: text } =
-  Schema
+const {
+  Array: list,
+  Boolean: bool,
+  Finite: number,
+  Int: int,
+  Literals: oneOf,
+  NullOr: orNull,
+  Record: record,
+  String: text
+} = Schema
 const Struct = Schema.Struct
 const maybe = Schema.optionalKey
 const time = text.check(Schema.isPattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/))
@@ -265,7 +273,9 @@ export const OpenedLetter = Struct({
   causes: list(text),
   stack: orNull(text),
   source_attempts: list(Struct({ at: time, failure: Failure, duration_ms: orNull(number) })),
-  history: list(Struct({ at: time, event: filled, attempt: orNull(int), failure: orNull(Failure), note: orNull(text) })),
+  history: list(
+    Struct({ at: time, event: filled, attempt: orNull(int), failure: orNull(Failure), note: orNull(text) })
+  ),
   forgotten: int
 })
 
@@ -324,7 +334,7 @@ export const redriveEvents = {
 
 const share = Schema.Union([bool, number])
 
-export const Faults = Struct({
+const Faults = Struct({
   latency_ms: number,
   jitter_ms: number,
   chunk_ms: number,

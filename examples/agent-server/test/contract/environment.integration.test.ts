@@ -164,7 +164,10 @@ const effects: Effects = {
         TTS_VOICE: "echo"
       })
       const reply = yield* askOf(server, "POST /v1/speech_to_speech", { body: recordingOf("x"), headers: operator })
-      expect(replied(reply, 200, Bodies.VoiceReply)).toMatchObject({ transcript: "How late is it?", speech_error: null })
+      expect(replied(reply, 200, Bodies.VoiceReply)).toMatchObject({
+        transcript: "How late is it?",
+        speech_error: null
+      })
       const asked = (path: string, key: string) =>
         calls.filter(({ headers, url }) => url.endsWith(path) && headers["authorization"] === `Bearer ${key}`)
       const saying = (found: ReadonlyArray<Call>) =>
@@ -184,7 +187,9 @@ const effects: Effects = {
         PROVIDER_TOKENS_PER_MINUTE: "2222",
         PROVIDER_USD_PER_DAY: "3.5"
       })
-      const reply = yield* askOf(server, "GET /admin/rate-limits?policy=llm-primary&key=llm-primary", { headers: operator })
+      const reply = yield* askOf(server, "GET /admin/rate-limits?policy=llm-primary&key=llm-primary", {
+        headers: operator
+      })
       expect(replied(reply, 200, Bodies.Limits).rules.map(({ limit, unit }) => [unit, limit])).toEqual([
         ["requests", 11],
         ["tokens", 2222],
@@ -219,7 +224,9 @@ const effects: Effects = {
         "60",
         "https://app.example.com"
       ])
-      const stranger = yield* askOf(server, "GET /v1/agents", { headers: { ...mine, origin: "https://evil.example.com" } })
+      const stranger = yield* askOf(server, "GET /v1/agents", {
+        headers: { ...mine, origin: "https://evil.example.com" }
+      })
       expect(stranger.headers.get("access-control-allow-origin")).not.toBe("https://evil.example.com")
       const remaining = (address: string) =>
         Effect.map(
@@ -269,7 +276,11 @@ const effects: Effects = {
   "DLQ_AUTO_REDRIVE_SECONDS completes failed turns by itself, HEALTH_INTERVAL asks again, MAX_RUN_SECONDS cuts": {
     variables: ["DLQ_AUTO_REDRIVE_SECONDS", "HEALTH_INTERVAL", "MAX_RUN_SECONDS"],
     row: Effect.gen(function*() {
-      const server = yield* startFresh({ DLQ_AUTO_REDRIVE_SECONDS: "0.2", HEALTH_INTERVAL: "0.2", MAX_RUN_SECONDS: "1" })
+      const server = yield* startFresh({
+        DLQ_AUTO_REDRIVE_SECONDS: "0.2",
+        HEALTH_INTERVAL: "0.2",
+        MAX_RUN_SECONDS: "1"
+      })
       const hang = (hang: boolean) =>
         askOf(server, "PUT /sim/faults", {
           body: { "llm-primary": { hang }, "llm-secondary": { hang }, "llm-anthropic": { hang } },
@@ -388,13 +399,17 @@ const documented = (): ReadonlyArray<string> => {
 }
 
 describe("the environment", () => {
-  it.live("stops the start with a line for each variable that makes no sense, all at once, and no secret in them", () =>
-    Effect.gen(function*() {
-      const lines = yield* refusal({ ...nonsense, DATA_DIR: yield* temporaryFolder })
-      const named = lines.map((line) => line.split(/[ :]/)[0])
-      // The times of leaving are looked at together as well, with their defaults where they make no sense.
-      expect([...new Set(named)].toSorted()).toEqual(Object.keys(nonsense).toSorted())
-    }).pipe(Effect.scoped), 120_000)
+  it.live(
+    "stops the start with a line for each variable that makes no sense, all at once, and no secret in them",
+    () =>
+      Effect.gen(function*() {
+        const lines = yield* refusal({ ...nonsense, DATA_DIR: yield* temporaryFolder })
+        const named = lines.map((line) => line.split(/[ :]/)[0])
+        // The times of leaving are looked at together as well, with their defaults where they make no sense.
+        expect([...new Set(named)].toSorted()).toEqual(Object.keys(nonsense).toSorted())
+      }).pipe(Effect.scoped),
+    120_000
+  )
 
   for (const [sentence, { row }] of Object.entries(effects)) {
     it.live(sentence, () => Effect.scoped(row), 120_000)

@@ -8,7 +8,14 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { request } from "../support/client.ts"
-import { adminKey, type Environment, type RunningServer, start, temporaryFolder, unlimitedKey } from "../support/server.ts"
+import {
+  adminKey,
+  type Environment,
+  type RunningServer,
+  start,
+  temporaryFolder,
+  unlimitedKey
+} from "../support/server.ts"
 
 /** The server that the rows are about, and how others like it are started. */
 export class Subject extends Context.Service<Subject, {
@@ -20,7 +27,7 @@ export class Subject extends Context.Service<Subject, {
 }>()("agent-server/test/contract/Subject") {}
 
 /** What a row does. It fails by throwing, as expectations do. */
-export type Row = Effect.Effect<void, never, Subject | Scope.Scope>
+type Row = Effect.Effect<void, never, Subject | Scope.Scope>
 
 /** A section of the contract: its sentences with their rows. */
 export type Section = Readonly<Record<string, Row>>
@@ -31,7 +38,10 @@ export const keys = { free: "contract-key-free", standard: "contract-key-standar
 const apiKeys = Object.entries(keys).map(([tier, key]) => `${tier}-caller:${key}:${tier}`).join(",")
 
 /** A server that has asked all of its dependencies how they are, and may be asked itself. */
-export const startReady = (folder: string, environment: Environment): Effect.Effect<RunningServer, never, Scope.Scope> =>
+export const startReady = (
+  folder: string,
+  environment: Environment
+): Effect.Effect<RunningServer, never, Scope.Scope> =>
   Effect.tap(
     start(folder, environment),
     (server) => until(request(server, "/health/ready"), ({ status }) => status === 200)

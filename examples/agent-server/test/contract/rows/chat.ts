@@ -47,7 +47,10 @@ export const chat: Section = {
     ]
     for (const reply of yield* Effect.all(asked)) {
       const all = streamed(reply, Bodies.chatEvents)
-      expect(all.filter(({ event }) => event === "step").map(({ data }) => data.step)).toEqual(["Thinking", "Answering"])
+      expect(all.filter(({ event }) => event === "step").map(({ data }) => data.step)).toEqual([
+        "Thinking",
+        "Answering"
+      ])
       expect(all.filter(({ event }) => event === "done").length).toBe(1)
       const said = all.filter(({ event }) => event === "delta").map(({ data }) => data.text).join("")
       expect([all[0]?.event, all.at(-1)?.event, all.at(-1)?.data.reply]).toEqual(["step", "done", said])
@@ -105,13 +108,15 @@ export const chat: Section = {
     refused(yield* say({ message: "hi" }, { "x-api-key": "", authorization: "Bearer nobodys" }), 401, "unauthorized")
   }),
 
-  "answers 404 to agents and sessions that there are not, and 409 in the session of another agent": Effect.gen(function*() {
-    const { message } = refused(yield* say({ message: "hi" }, {}, "poet"), 404, "agent_not_found")
-    expect(message).toContain("travel_planner, viva_examiner")
-    refused(yield* say({ message: "hi", session_id: "unknown" }), 404, "session_not_found")
-    const { session_id } = json(yield* say({ message: "hi" }))
-    refused(yield* say({ message: "hi", session_id }, {}, "viva_examiner"), 409, "wrong_agent")
-  }),
+  "answers 404 to agents and sessions that there are not, and 409 in the session of another agent": Effect.gen(
+    function*() {
+      const { message } = refused(yield* say({ message: "hi" }, {}, "poet"), 404, "agent_not_found")
+      expect(message).toContain("travel_planner, viva_examiner")
+      refused(yield* say({ message: "hi", session_id: "unknown" }), 404, "session_not_found")
+      const { session_id } = json(yield* say({ message: "hi" }))
+      refused(yield* say({ message: "hi", session_id }, {}, "viva_examiner"), 409, "wrong_agent")
+    }
+  ),
 
   "answers 413 to what is too long, and 415 to what is no JSON": Effect.gen(function*() {
     expect(refused(yield* say({ message: "x".repeat(8001) }), 413, "message_too_long").limit).toBe(8000)
@@ -123,7 +128,10 @@ export const chat: Section = {
     const key = { "idempotency-key": "contract-1" }
     const first = yield* say({ message: "Sintra" }, key)
     const again = yield* say({ message: "Sintra" }, key)
-    expect([first.headers.get("idempotency-replayed"), again.headers.get("idempotency-replayed")]).toEqual([null, "true"])
+    expect([first.headers.get("idempotency-replayed"), again.headers.get("idempotency-replayed")]).toEqual([
+      null,
+      "true"
+    ])
     expect(replied(again, 200, Bodies.ChatReply)).toEqual(replied(first, 200, Bodies.ChatReply))
     refused(yield* say({ message: "Tomar" }, key), 422, "idempotency_key_reused")
   })
@@ -158,8 +166,10 @@ export const agentsAndSessions: Section = {
     const before = json(yield* ask(`GET /v1/sessions/${session_id}`))
     yield* broken(
       { "llm-primary": { truncate_stream_at: 2 } },
-      Effect.map(say({ message: "by train", session_id, stream: true }), (reply) =>
-        expect(streamed(reply, Bodies.chatEvents).at(-1)?.event).toBe("error"))
+      Effect.map(
+        say({ message: "by train", session_id, stream: true }),
+        (reply) => expect(streamed(reply, Bodies.chatEvents).at(-1)?.event).toBe("error")
+      )
     )
     expect(exactly(Bodies.Session, json(yield* ask(`GET /v1/sessions/${session_id}`)))).toEqual(before)
   })

@@ -49,7 +49,11 @@ export const simulated: Section = {
 
   "PUT /sim/faults names all that makes no sense, and changes nothing then": Effect.gen(function*() {
     const before = yield* faults
-    const body = { "llm-primary": { error_rate: 2, down: true }, "tts-backup": { status: 200, hagn: true }, "llm-third": {} }
+    const body = {
+      "llm-primary": { error_rate: 2, down: true },
+      "tts-backup": { status: 200, hagn: true },
+      "llm-third": {}
+    }
     const { errors } = refused(yield* askAsOperator("PUT /sim/faults", { body }), 400, "invalid_request")
     expect(errors.map(({ path }: { path: string }) => path).toSorted()).toEqual([
       "llm-primary.error_rate",

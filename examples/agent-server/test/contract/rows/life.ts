@@ -2,10 +2,10 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { json } from "../../support/client.ts"
+import { json, type Reply } from "../../support/client.ts"
 import { type Environment, startFresh, temporaryFolder } from "../../support/server.ts"
 import { recordingOf } from "../../support/wav.ts"
-import { askOf, type Asked, exactly, refused, replied, type Sending, streamed } from "../ask.ts"
+import { askOf, exactly, refused, replied, type Sending, streamed } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
 import { operator, type Section, startReady, Subject, until } from "../kit.ts"
 
@@ -14,16 +14,19 @@ const another = (environment: Environment, folder = temporaryFolder) =>
   Effect.gen(function*() {
     const like = (yield* Subject).environment
     const server = yield* startReady(yield* folder, { ...like, ...environment })
-    const ask = (asked: Asked, sending?: Sending) => askOf(server, asked, sending)
+    const ask = (asked: string, sending?: Sending) => askOf(server, asked, sending)
     const chat = (body: object, headers = {}) => ask("POST /v1/agents/travel_planner/chat", { body, headers })
     const setFaults = (body: object) => ask("PUT /sim/faults", { body, headers: operator })
     return { server, ask, chat, setFaults }
   })
 
 /** Starts a request, and waits until a simulated provider has it. */
-const underWay = <A>(ask: (asked: Asked, sending?: Sending) => Effect.Effect<any>, request: Effect.Effect<A>) =>
+const underWay = <A>(ask: (asked: string, sending?: Sending) => Effect.Effect<Reply>, request: Effect.Effect<A>) =>
   Effect.gen(function*() {
-    const calls = Effect.map(ask("GET /sim/ledger", { headers: operator }), (reply): number => json(reply)["llm-primary"].calls)
+    const calls = Effect.map(
+      ask("GET /sim/ledger", { headers: operator }),
+      (reply): number => json(reply)["llm-primary"].calls
+    )
     const before = yield* calls
     const fiber = yield* Effect.forkChild(request, { startImmediately: true })
     yield* until(calls, (now) => now > before)
@@ -61,7 +64,11 @@ export const life: Section = {
       Effect.promise((signal) =>
         fetch(`${server.origin}/v1/agents/travel_planner/chat`, {
           method: "POST",
-          headers: { "content-type": "application/json", "x-request-id": "left-early", "x-api-key": operator["x-api-key"] },
+          headers: {
+            "content-type": "application/json",
+            "x-request-id": "left-early",
+            "x-api-key": operator["x-api-key"]
+          },
           body: JSON.stringify({ message: "hello?" }),
           signal
         })
@@ -113,7 +120,10 @@ export const life: Section = {
       if (stream) {
         const last = streamed(reply, Bodies.chatEvents).at(-1)
         expect(last).toMatchObject({ event: "error", data: { code: "shutting_down", retry_after: 1 } })
-      } else expect([refused(reply, 503, "shutting_down").retry_after, reply.headers.get("retry-after")]).toEqual([1, "1"])
+      } else {expect([refused(reply, 503, "shutting_down").retry_after, reply.headers.get("retry-after")]).toEqual([
+          1,
+          "1"
+        ])}
     }
   }),
 

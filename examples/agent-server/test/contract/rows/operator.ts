@@ -41,7 +41,11 @@ export const circuits: Section = {
   "a circuit that is forced open lets no call through, whoever waits for it": Effect.ensuring(
     Effect.gen(function*() {
       yield* askAsOperator("POST /admin/circuit-breakers/llm-primary/open")
-      expect(json(yield* say({ message: "Obidos" })).served).toEqual({ route: "gpt-4o-mini", degraded: true, attempts: 1 })
+      expect(json(yield* say({ message: "Obidos" })).served).toEqual({
+        route: "gpt-4o-mini",
+        degraded: true,
+        attempts: 1
+      })
     }),
     askAsOperator("POST /admin/circuit-breakers/llm-primary/reset")
   ),
@@ -137,10 +141,17 @@ export const deadLetters: Section = {
       Bodies.RedriveReport
     )
     expect([dry.dry_run, dry.counts.due, dry.letters[0]?.outcome]).toEqual([true, 1, "due"])
-    const done = replied(yield* askAsOperator("POST /admin/dlq/redrive", { body: { ids: [id] } }), 200, Bodies.RedriveReport)
+    const done = replied(
+      yield* askAsOperator("POST /admin/dlq/redrive", { body: { ids: [id] } }),
+      200,
+      Bodies.RedriveReport
+    )
     expect([done.counts.redriven, done.letters.map(({ outcome }) => outcome)]).toEqual([1, ["redriven"]])
     const { messages } = exactly(Bodies.Session, json(yield* ask(`GET /v1/sessions/${session}`)))
-    expect(messages.map(({ content }) => content)).toEqual(["Lagos, on foot", expect.stringContaining("Lagos, on foot")])
+    expect(messages.map(({ content }) => content)).toEqual([
+      "Lagos, on foot",
+      expect.stringContaining("Lagos, on foot")
+    ])
   }),
 
   "POST dlq/redrive of a filter streams start, progress and done": Effect.gen(function*() {
@@ -158,7 +169,9 @@ export const deadLetters: Section = {
   }),
 
   "POST dlq/redrive of what it does not understand redrives nothing": Effect.gen(function*() {
-    for (const body of [{}, { ids: ["a"], filter: {} }, { ids: ["a"], dryrun: true }, { ids: [] }, { ids: ["a"], rate: 0 }]) {
+    for (
+      const body of [{}, { ids: ["a"], filter: {} }, { ids: ["a"], dryrun: true }, { ids: [] }, { ids: ["a"], rate: 0 }]
+    ) {
       refused(yield* askAsOperator("POST /admin/dlq/redrive", { body }), 400, "invalid_request")
     }
   }),
@@ -196,7 +209,11 @@ export const profiles: Section = {
     expect(reply.headers.get("content-disposition")).toMatch(/filename="[^"]+\.cpuprofile"/)
     expect(json(reply)).toMatchObject({ nodes: expect.any(Array), startTime: expect.any(Number) })
     for (const seconds of ["0", "soon", "1e9"]) {
-      const { errors } = refused(yield* askAsOperator(`GET /admin/profile/cpu?seconds=${seconds}`), 400, "invalid_request")
+      const { errors } = refused(
+        yield* askAsOperator(`GET /admin/profile/cpu?seconds=${seconds}`),
+        400,
+        "invalid_request"
+      )
       expect(new Set(errors.map((each: { path: string }) => each.path))).toEqual(new Set(["seconds"]))
     }
   }),

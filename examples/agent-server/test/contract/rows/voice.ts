@@ -110,8 +110,10 @@ export const voice: Section = {
     yield* broken(
       { "stt-primary": { hang: true } },
       Effect.gen(function*() {
-        const calls = Effect.map(ask("GET /sim/ledger", { headers: operator }), (reply) =>
-          json(reply)["stt-primary"].calls)
+        const calls = Effect.map(
+          ask("GET /sim/ledger", { headers: operator }),
+          (reply) => json(reply)["stt-primary"].calls
+        )
         const before = yield* calls
         const older = yield* Effect.forkChild(speak(recordingOf("Well"), { "x-session-id": session_id }))
         yield* until(calls, (now) => now > before)
