@@ -9,7 +9,13 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Environment } from "../../src/storm/instance.ts"
 import { request } from "../support/client.ts"
-import { adminKey, type RunningServer, start, temporaryFolder, unlimitedKey } from "../support/server.ts"
+import {
+  adminKey,
+  type RunningServer,
+  start,
+  temporaryFolder,
+  unlimitedKey
+} from "../support/server.ts"
 
 /** The server that the rows are about, and how others like it are started. */
 export class Subject extends Context.Service<Subject, {
@@ -21,7 +27,7 @@ export class Subject extends Context.Service<Subject, {
 }>()("agent-server/test/contract/Subject") {}
 
 /** What a row does. It fails by throwing, as expectations do. */
-export type Row = Effect.Effect<void, never, Subject | Scope.Scope>
+type Row = Effect.Effect<void, never, Subject | Scope.Scope>
 
 /** A section of the contract: its sentences with their rows. */
 export type Section = Readonly<Record<string, Row>>
