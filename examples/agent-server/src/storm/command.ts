@@ -37,7 +37,7 @@ const flags = {
   ),
   chats: between("chats", 100, 1_000_000).pipe(Flag.withDefault(10_000)),
   concurrency: between("concurrency", 1, 1_000).pipe(
-    Flag.withDefault(64),
+    Flag.withDefault(32),
     Flag.withDescription("How many chats are under way at once, at most")
   ),
   outage: between("outage", 1, 3_600).pipe(
