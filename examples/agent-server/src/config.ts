@@ -88,6 +88,10 @@ export class Settings extends Context.Service<Settings, {
   /** Where Redis is; `undefined`: limits and circuits are this process's own. */
   readonly redisUrl: Redacted.Redacted | undefined
   readonly providerLimits: AllLimits
+  /** How many calls each provider is asked for at once, and so how many connections to it there are at most. */
+  readonly providerConcurrency: number
+  /** How many requests one agent takes in a minute, whoever asks. */
+  readonly agentRequestsPerMinute: number
   /** What all models together may cost in a day. */
   readonly usdPerDay: number
   /** What dead letters are sealed with, the current key first; none: they are kept in the clear. */
@@ -310,6 +314,8 @@ const load = Effect.gen(function*() {
     requestsPerMinute: read("PROVIDER_REQUESTS_PER_MINUTE", positive, undefined),
     tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
     usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined),
+    providerConcurrency: read("PROVIDER_CONCURRENCY", integer(1, 1_000_000), 512),
+    agentRequestsPerMinute: read("AGENT_REQUESTS_PER_MINUTE", integer(1, 1_000_000_000), 60_000),
     preStopDelay: read("PRE_STOP_DELAY", duration(Duration.zero, Duration.minutes(10)), Duration.seconds(5)),
     drainTimeout: read("DRAIN_TIMEOUT", duration(Duration.zero, Duration.hours(1)), Duration.seconds(20)),
     gracePeriod: read(

@@ -28,6 +28,7 @@ import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
 import * as ProfileHandlers from "./api/handlers/ProfileHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
+import * as SignalsHandlers from "./api/handlers/SignalsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
 import * as VoiceHandlers from "./api/handlers/VoiceHandlers.ts"
 import * as Config from "./config.ts"
@@ -42,7 +43,7 @@ import * as FailedTurns from "./letters/FailedTurns.ts"
 import { checksOf } from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
 import * as MeasuresFile from "./measures/file.ts"
-import * as IndexPage from "./pages/IndexPage.ts"
+import * as ConsolePage from "./pages/ConsolePage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as policies from "./policies.ts"
 import * as Models from "./providers/Models.ts"
@@ -82,7 +83,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const turns = Turns.layer(settings)
 
-  const voice = Layer.provide(VoiceTurns.layer(settings), Speech.layer(settings.speech))
+  const voice = Layer.provideMerge(VoiceTurns.layer(settings), Speech.layer(settings.speech))
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
@@ -94,14 +95,15 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       MonitoringApi.layer(Api, { details: OperatorKey.isOperator(adminKey.key) }),
       CircuitBreakersHandlers.layer,
       FallbackChainsHandlers.layer,
-      RateLimitsHandlers.layer(settings.providerLimits),
+      RateLimitsHandlers.layer(settings),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       ProfileHandlers.layer,
+      SignalsHandlers.layer,
       SimHandlers.layer
     ]),
     Layer.provide([
       OperatorKey.layer(adminKey.key),
-      RateLimitMiddleware.layerApi({ checks: checksOf({ hasKeys: settings.apiKeys.length > 0 }) }),
+      RateLimitMiddleware.layerApi({ checks: checksOf({ ...settings, hasKeys: settings.apiKeys.length > 0 }) }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),
         ApiKey.layerKeys([...settings.apiKeys, AdminKey.asCaller(adminKey)])
@@ -111,15 +113,16 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const pages = Layer.mergeAll(
     HttpApiScalar.layer(Api, { path: "/docs" }),
-    IndexPage.layer,
+    ConsolePage.layer(settings),
     ProblemPages.layer,
     Measured.route
   )
 
   const table = Routes.make([
     ...Routes.fromOpenApi(OpenApi.fromApi(Api)),
+    ...ConsolePage.routes,
     ...ProblemPages.routes,
-    ...["/", "/docs", "/metrics", "/openapi.json"].map((path) => ({ path, methods: ["GET"] }) as Routes.Route)
+    ...["/docs", "/metrics", "/openapi.json"].map((path) => ({ path, methods: ["GET"] }) as Routes.Route)
   ])
 
   const greeting = Layer.effectDiscard(
@@ -132,9 +135,13 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  const budgets = Measured.budgets(settings.providerLimits)
+  const gauges = Layer.mergeAll(
+    Measured.budgets(settings.providerLimits),
+    Measured.letters,
+    Measured.connections(settings)
+  )
 
-  return Layer.mergeAll(greeting, AutoRedrive.layer(settings.autoRedrive), budgets, Measured.letters).pipe(
+  return Layer.mergeAll(greeting, AutoRedrive.layer(settings.autoRedrive), gauges).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
     Layer.provide(NodeProfiler.layer),
@@ -142,7 +149,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(voice),
     Layer.provide(turns),
     Layer.provide(MeasuresFile.layer(settings)),
-    Layer.provide(policies.guards),
+    Layer.provide(policies.guards(settings)),
     Layer.provide(Replies.Replies.layer),
     Layer.provide(SpeechBreakers.layer),
     Layer.provide(Spending.layer(settings.providerLimits)),

@@ -5,4 +5,4 @@ export * from "./policies/calls.ts"
 export * from "./policies/chain.ts"
 export * from "./policies/guards.ts"
 
-export const { history, limits, models, providerConnections, replies, waitingTurns } = values
+export const { history, limits, models, replies, waitingTurns } = values

@@ -8,30 +8,36 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Agents from "../agents/Agents.ts"
 import { perAgent, perIp, perTier } from "./limits.ts"
 
-/** What decides about callers without a key. */
+/** What decides about a request. */
 export interface Options {
   /** Whether there are keys at all. */
   readonly hasKeys: boolean
+  /** What one agent takes in a minute, whoever asks. */
+  readonly agentRequestsPerMinute: number
 }
 
 /** The checks of a request. */
-export const checksOf =
-  (options: Options) =>
-  (request: HttpServerRequest.HttpServerRequest): Effect.Effect<ReadonlyArray<RateLimiter.Check>> =>
+export const checksOf = (options: Options) => {
+  const policy = perAgent(options.agentRequestsPerMinute)
+  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<ReadonlyArray<RateLimiter.Check>> =>
     Effect.gen(function*() {
       const caller = yield* ApiKey.Caller
       const agent = agentIn(request.url)
       return [
         ...(caller === ApiKey.anonymous ? ofAddress(yield* ClientAddress, options) : ofKey(caller)),
-        ...(agent === undefined ? [] : [{ policy: perAgent, key: agent.name }])
+        ...(agent === undefined ? [] : [{ policy, key: agent.name }])
       ]
     })
+}
 
 /**
  * By address, but for this machine itself as long as there are no keys: whoever tries the server on their own machine, or puts
  * it under load there, is not a stranger, and has no key to show for it.
  */
-const ofAddress = (client: Client | undefined, { hasKeys }: Options): ReadonlyArray<RateLimiter.Check> =>
+const ofAddress = (
+  client: Client | undefined,
+  { hasKeys }: Pick<Options, "hasKeys">
+): ReadonlyArray<RateLimiter.Check> =>
   !hasKeys && client !== undefined && NetAddress.isLoopback(client.address)
     ? []
     : [{ policy: perIp, key: client?.key ?? "unknown" }]

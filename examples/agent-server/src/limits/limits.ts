@@ -16,7 +16,8 @@ export const perTier: { readonly [tier: string]: RateLimiter.Policy | undefined 
 }
 
 /** What one agent answers, whoever asks. */
-export const perAgent = RateLimiter.policy("perAgent", [RateLimiter.perMinute(60_000)])
+export const perAgent = (requestsPerMinute: number): RateLimiter.Policy =>
+  RateLimiter.policy("perAgent", [RateLimiter.perMinute(requestsPerMinute)])
 
 /** What a provider may be asked for in a minute, and cost in a day. */
 export interface ProviderLimits {

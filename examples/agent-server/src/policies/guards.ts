@@ -2,6 +2,7 @@
 import * as Bulkhead from "effect-resilience/Bulkhead"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as RetryBudget from "effect-resilience/RetryBudget"
+import * as Config from "effect/Config"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
@@ -44,11 +45,21 @@ export type Dependency = (typeof Breakers)["names"][number]
 export type Guards = RetryBudget.RetryBudget | Breakers | Bulkheads
 
 /** Provides it: a budget for all retries, the circuits, the bulkheads. */
-export const guards: Layer.Layer<Guards, never, CircuitBreaker.CircuitBreakerStore> = Layer.mergeAll(
-  RetryBudget.layer(values.retryBudget),
-  Breakers.layer,
-  Bulkheads.layer
-)
+export const guards = (
+  { providerConcurrency }: { readonly providerConcurrency: number }
+): Layer.Layer<Guards, never, CircuitBreaker.CircuitBreakerStore> => {
+  const bulkhead = { ...values.bulkhead, limit: providerConcurrency }
+  return Layer.mergeAll(
+    RetryBudget.layer(values.retryBudget),
+    Breakers.layer,
+    // The figures come from the settings, which have been checked.
+    Layer.orDie(Bulkheads.layerConfig(Config.succeed({
+      "llm-primary": bulkhead,
+      "llm-secondary": bulkhead,
+      "llm-anthropic": bulkhead
+    })))
+  )
+}
 
 /**
  * Goes around a call with all of its retries. The breaker is outermost: it counts calls that failed for good, and not each

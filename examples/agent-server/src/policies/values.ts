@@ -58,7 +58,5 @@ export const values = {
    */
   history: { messages: 40, characters: 48_000 },
   /** How many turns of one session may wait for the one that is running. */
-  waitingTurns: 8,
-  /** How many connections to each provider there are at most. Calls beyond that wait for a free one. */
-  providerConnections: 128
+  waitingTurns: 8
 } as const

@@ -69,12 +69,14 @@ const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>, usdPerDay: 
  */
 export const layer = (
   provider: Provider,
-  options: { readonly usdPerDay: number }
+  options: { readonly usdPerDay: number; readonly providerConcurrency: number }
 ): Layer.Layer<Models, CannotStart> =>
   provider._tag === "Real"
-    ? Layer.effect(Models, make(real(provider), options.usdPerDay)).pipe(Layer.provide(client))
+    ? Layer.effect(Models, make(real(provider), options.usdPerDay)).pipe(
+      Layer.provide(client(options.providerConcurrency))
+    )
     : Layer.effect(Models, Effect.flatMap(simulated(provider), (targets) => make(targets, options.usdPerDay))).pipe(
-      Layer.provide(client),
+      Layer.provide(client(options.providerConcurrency)),
       Layer.provideMerge(Simulator.layer({ seed: provider.seed })),
       orCannotStart((error) => `the simulated providers cannot listen on loopback: ${error.message}`)
     )

@@ -6,13 +6,16 @@ import * as Metrics from "effect-resilience/Metrics"
 import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as StoreMetrics from "effect-resilience/StoreMetrics"
 import type * as LanguageModel from "effect/ai/LanguageModel"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import type * as SqlClient from "effect/sql/SqlClient"
 import { costUsd } from "../agents/prices.ts"
 import { FailedTurns, queueName } from "../letters/FailedTurns.ts"
 import { type AllLimits, ofProvider, type ProviderLimits } from "../limits/limits.ts"
 import type { Dependency } from "../policies.ts"
+import * as Database from "../sessions/database.ts"
 
 /** What is there whatever happens. */
 export const layer = (settings: { readonly databaseUrl?: unknown }): Layer.Layer<never> =>
@@ -20,9 +23,18 @@ export const layer = (settings: { readonly databaseUrl?: unknown }): Layer.Layer
     Metrics.layer,
     HttpMetrics.layer,
     NodeMetrics.layer,
+    // A SQLite file has no pool: there it stays at 0.
     Metrics.layerDeclare(Metrics.instrument("db_client_connection_count")),
     StoreMetrics.layerSql({ system: settings.databaseUrl === undefined ? "sqlite" : "postgresql" })
   )
+
+/** Shows how busy PostgreSQL's pool is, as often as the database's health is looked at. */
+export const connections = (
+  settings: { readonly databaseUrl?: unknown; readonly healthInterval: Duration.Duration }
+): Layer.Layer<never, never, SqlClient.SqlClient> =>
+  settings.databaseUrl === undefined
+    ? Layer.empty
+    : StoreMetrics.layerConnections(Database.connections, { every: Schedule.spaced(settings.healthInterval) })
 
 /** `/metrics`, for Prometheus. */
 export const route = Metrics.layerHttp()
@@ -39,6 +51,12 @@ export const languageModel = (options: {
     ...options,
     price: (model, { input, output }) => costUsd(model, { prompt: input, completion: output }) ?? undefined
   })
+
+/** A speech service that nobody has asked yet is shown all the same. */
+export const declareSpeech = LanguageModelMetrics.declareSpeech
+
+/** Counts what a speech service is asked. */
+export const speech = LanguageModelMetrics.speech
 
 /** Shows how full the queue of dead letters is. */
 export const letters = Layer.unwrap(

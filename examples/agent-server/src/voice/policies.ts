@@ -9,6 +9,7 @@ import * as Deadline from "effect-resilience/Deadline"
 import type * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Retry from "effect-resilience/Retry"
 import type * as RetryBudget from "effect-resilience/RetryBudget"
+import * as Tracing from "effect-resilience/Tracing"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -56,8 +57,10 @@ export const atService = (dependency: SpeechDependency) =>
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Deadline.DeadlineExceeded | CircuitBreaker.CircuitOpen, R | SpeechGuards> =>
   Effect.flatMap(shareOfRest(shareOf(dependency)), (time) => Deadline.attempt(self, time)).pipe(
+    Tracing.attempt,
     Retry.retry(again, { name: dependency }),
-    SpeechBreakers.protect(dependency)
+    SpeechBreakers.protect(dependency),
+    Tracing.pipeline(dependency)
   )
 
 /** How one asks the other service. When both rest, a short rest is waited for. */

@@ -54,7 +54,7 @@ const database = SqliteClient.layer({ filename: ":memory:" })
 const layer = Turns.layer({ maxRun: Duration.seconds(30) }).pipe(
   Layer.provide([
     models,
-    Layer.provide(policies.guards, CircuitBreaker.layerStoreMemory),
+    Layer.provide(policies.guards({ providerConcurrency: 512 }), CircuitBreaker.layerStoreMemory),
     Replies.layer,
     SessionMetrics.layer()
   ]),

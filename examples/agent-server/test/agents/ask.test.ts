@@ -86,7 +86,7 @@ const models = (...scripts: ReadonlyArray<Script>) => {
       ),
       Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
     ),
-    Layer.provide(policies.guards, CircuitBreaker.layerStoreMemory),
+    Layer.provide(policies.guards({ providerConcurrency: 512 }), CircuitBreaker.layerStoreMemory),
     Replies.layer
   )
 }

@@ -46,6 +46,7 @@ export interface CacheBinding {
  */
 export interface Bindings {
   readonly caches?: Readonly<Record<string, CacheBinding>> | undefined
+  // A queue is invariant in its letters, so only `any` stands for all queues.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly deadLetters?: Readonly<Record<string, DeadLetterQueue.DeadLetterQueue<any>>> | undefined
 }
@@ -81,13 +82,8 @@ export const check = (
       return void problem([at], error.message)
     }
   }
-  const { bulkhead, cache, deadLetter, fallback, hedge, limit, retry } = config
-  if (cache !== undefined && !has(bindings.caches, cache.binding)) {
-    problem(["cache", "binding"], `No cache is bound to "${cache.binding}"`)
-  }
-  if (deadLetter !== undefined && !has(bindings.deadLetters, deadLetter)) {
-    problem(["deadLetter"], `No queue is bound to "${deadLetter}"`)
-  }
+  const { bulkhead, fallback, hedge, limit, retry } = config
+  checkNames(config, bindings, problem)
   if (bulkhead !== undefined && before?.bulkhead !== undefined && before.bulkhead.order !== bulkhead.order) {
     problem(["bulkhead", "order"], "The order cannot be changed while calls may wait")
   }
@@ -118,6 +114,19 @@ export const check = (
         return Build.retryOf(data)
       })
     }
+  }
+}
+
+const checkNames = (
+  { cache, deadLetter }: Config,
+  { caches, deadLetters }: Bindings,
+  problem: (at: ReadonlyArray<string>, message: string) => void
+): void => {
+  if (cache !== undefined && !has(caches, cache.binding)) {
+    problem(["cache", "binding"], `No cache is bound to "${cache.binding}"`)
+  }
+  if (deadLetter !== undefined && !has(deadLetters, deadLetter)) {
+    problem(["deadLetter"], `No queue is bound to "${deadLetter}"`)
   }
 }
 
@@ -228,6 +237,7 @@ export class Entry {
         breaker: yield* this.broken(config, breaker),
         bulkheads: yield* this.placed(bulkhead),
         limit: yield* Parts.limitOf(name, limit),
+        // Where data has a hedge, `check` made its options.
         hedge: yield* kept(this.hedge, config.hedge, () => Hedge.make({ ...hedge!, name })),
         chain,
         onRoute,
@@ -237,6 +247,7 @@ export class Entry {
           this.cache,
           config.cache,
           ({ binding, ...times }) =>
+            // `check` let no name through that nothing is bound to.
             ResponseCache.make<unknown, unknown>({ name, ...times, ...bindings.caches![binding]! })
         ),
         idempotent: config.idempotent ?? true
