@@ -9,13 +9,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Environment } from "../../src/storm/instance.ts"
 import { request } from "../support/client.ts"
-import {
-  adminKey,
-  type RunningServer,
-  start,
-  temporaryFolder,
-  unlimitedKey
-} from "../support/server.ts"
+import { adminKey, type RunningServer, start, temporaryFolder, unlimitedKey } from "../support/server.ts"
 
 /** The server that the rows are about, and how others like it are started. */
 export class Subject extends Context.Service<Subject, {
