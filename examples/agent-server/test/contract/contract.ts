@@ -3,6 +3,7 @@ import type { Vitest } from "@effect/vitest"
 import { describe } from "@effect/vitest"
 import type { Section, Subject } from "./kit.ts"
 import { agentsAndSessions, chat } from "./rows/chat.ts"
+import { console } from "./rows/console.ts"
 import { simulated } from "./rows/faults.ts"
 import { monitoring, probes } from "./rows/health.ts"
 import { life } from "./rows/life.ts"
@@ -22,6 +23,7 @@ const sections: Readonly<Record<string, Section>> = {
   "/admin/profile": profiles,
   "/sim": simulated,
   "limits": limits,
+  "the console": console,
   "paths and pages": surface,
   "coming and going": life
 }
