@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type { Environment } from "../src/storm/instance.ts"
 import { admin, chat, events, json, type Reply, request, setFaults, setFaultsOf, unlimited } from "./support/client.ts"
 import { breakModels, eventually, failing, redrive, saidIn, statesOf } from "./support/letters.ts"
+import { samplesOf } from "./support/metrics.ts"
 import { type RunningServer, startFresh, unlimitedKey } from "./support/server.ts"
 
 /** Two instances, and what they have in common. */
@@ -31,14 +32,15 @@ const callsOf = (server: RunningServer, provider: string): Effect.Effect<number>
 
 /** How many requests of a key passed because Redis did not answer in time. */
 const uncountedAt = (server: RunningServer): Effect.Effect<number> =>
-  Effect.map(admin(server, "/metrics"), ({ text }) => {
-    const line = text.split("\n").find((line) =>
-      line.startsWith("resilience_rate_limiter_decisions_total{")
-      && line.includes("name=\"standard\"")
-      && line.includes("store_unavailable")
-    )
-    return line === undefined ? 0 : Number(line.split(" ")[1])
-  })
+  Effect.map(samplesOf(server), (samples) =>
+    [...samples].reduce(
+      (sum, [series, value]) =>
+        series.startsWith("resilience_rate_limiter_decisions_total{") && series.includes("decision=store_unavailable")
+          && series.includes("name=standard")
+          ? sum + value
+          : sum,
+      0
+    ))
 
 const stateOf = (server: RunningServer, name: string): Effect.Effect<string> =>
   Effect.map(

@@ -85,7 +85,7 @@ describe("with DATABASE_URL", () => {
         }))
         yield* until(busy, 0)
       }).pipe(Effect.scoped),
-    60_000
+    90_000
   )
 
   it.live("a database that cannot be used is one line, with no password in it", () =>

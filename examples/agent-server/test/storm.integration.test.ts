@@ -3,14 +3,12 @@ import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Plan from "../src/storm/plan.ts"
 import * as Storm from "../src/storm/storm.ts"
 import * as World from "../src/storm/world.ts"
+import { storm } from "./support/cli.ts"
 import { adminKey, startFresh, temporaryFolder, unlimitedKey } from "./support/server.ts"
 
 const instances = 2
@@ -37,26 +35,6 @@ RealServer.describe("redis-server", "FB-9 in a storm of 1,000 chats", () => {
       }), 180_000)
   }
 })
-
-interface Came {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-const storm = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>> = {}): Effect.Effect<Came> =>
-  Effect.callback((resume) => {
-    const main = fileURLToPath(new URL("../src/storm/main.ts", import.meta.url))
-    const child = spawn(process.execPath, [main, ...args], {
-      env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), ...environment },
-      stdio: ["ignore", "pipe", "pipe"]
-    })
-    const said = { stdout: "", stderr: "" }
-    child.stdout.setEncoding("utf8").on("data", (text: string) => said.stdout += text)
-    child.stderr.setEncoding("utf8").on("data", (text: string) => said.stderr += text)
-    child.on("close", (code) => resume(Effect.succeed({ code, ...said })))
-    return Effect.sync(() => child.kill("SIGTERM"))
-  })
 
 const small = ["--chats", "100", "--outage", "1", "--concurrency", "16"]
 

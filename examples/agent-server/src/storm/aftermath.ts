@@ -8,10 +8,7 @@ import * as Books from "./books.ts"
 import type { Outcome } from "./client.ts"
 import * as Operator from "./Operator.ts"
 import type { Facts, Message } from "./verdict.ts"
-import { NoWorld, type World } from "./world.ts"
-
-const orNoWorld = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, NoWorld, R> =>
-  Effect.mapError(self, (error) => new NoWorld({ message: String(error) }))
+import { type NoWorld, orNoWorld, type World } from "./world.ts"
 
 const operatorsOf = (world: World, balancer: Balancer) =>
   Effect.forEach(balancer.members, ({ origin }) => Operator.at(origin, world.adminKey))

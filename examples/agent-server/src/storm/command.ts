@@ -10,6 +10,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { arch, cpus, platform } from "node:os"
 import { Output } from "../cli/Output.ts"
+import { Usage } from "../cli/runMain.ts"
 import * as Plan from "./plan.ts"
 import * as render from "./render.ts"
 import * as Storm from "./storm.ts"
@@ -18,9 +19,6 @@ import * as World from "./world.ts"
 
 /** Not all figures were reached. */
 export class Missed extends Data.TaggedError("Missed") {}
-
-/** The command makes no sense as it was given. */
-export class Usage extends Data.TaggedError("Usage")<{ readonly sentence: string }> {}
 
 /** How many instances there are where we start them. */
 const instances = 2
@@ -37,7 +35,7 @@ const flags = {
   ),
   chats: between("chats", 100, 1_000_000).pipe(Flag.withDefault(10_000)),
   concurrency: between("concurrency", 1, 1_000).pipe(
-    Flag.withDefault(64),
+    Flag.withDefault(32),
     Flag.withDescription("How many chats are under way at once, at most")
   ),
   outage: between("outage", 1, 3_600).pipe(

@@ -11,12 +11,14 @@ import { mended } from "./mended.ts"
 import * as Operator from "./Operator.ts"
 import type { Step } from "./plan.ts"
 import type { Done } from "./verdict.ts"
-import { NoWorld, type World } from "./world.ts"
+import { type NoWorld, orNoWorld, type World } from "./world.ts"
 
 /** The running script. */
 export interface Script {
   /** Does a step. A restart goes on after it. */
   readonly play: (step: Step) => Effect.Effect<void, NoWorld, HttpClient.HttpClient | Scope.Scope>
+  /** Mends everything that can be reached. */
+  readonly mend: Effect.Effect<void, never, HttpClient.HttpClient>
   /** Waits for the last restart, mends everything, and tells what was done. */
   readonly end: Effect.Effect<Played, NoWorld, HttpClient.HttpClient>
 }
@@ -32,10 +34,6 @@ interface Played {
 
 /** What is not done, and what of it there is to tell. */
 const notRun = (why: string): Done => ({ _tag: "NotRun", why })
-
-/** Everything that goes wrong with an instance ends the storm: its figures would be those of another one. */
-const orNoWorld = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, NoWorld, R> =>
-  Effect.mapError(self, (error) => new NoWorld({ message: String(error) }))
 
 const noModel: AllFaultsPatch = {
   "llm-primary": { down: true },
@@ -127,6 +125,7 @@ export const make = (world: World, balancer: Balancer): Effect.Effect<Script> =>
 
     return {
       play,
+      mend: Effect.ignore(change(mended)),
       end: Effect.gen(function*() {
         yield* settle
         yield* change(mended)

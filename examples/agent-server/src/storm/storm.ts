@@ -26,6 +26,8 @@ export const run = (
   Effect.gen(function*() {
     const balancer = yield* Balancer.make(world.instances)
     const script = yield* Script.make(world, balancer)
+    // A server that is not ours is not left broken, however this ends.
+    yield* Effect.addFinalizer(() => script.mend)
     const began = yield* Clock.currentTimeMillis
     const outcomes = yield* Load.run(plan, {
       clients: { balancer, apiKey: world.apiKey, prefix: `storm-${began}` },

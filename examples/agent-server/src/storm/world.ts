@@ -33,6 +33,10 @@ interface Restarts {
 /** The world could not be made. */
 export class NoWorld extends Data.TaggedError("NoWorld")<{ readonly message: string }> {}
 
+/** Everything that goes wrong with an instance ends the storm: its figures would be those of another one. */
+export const orNoWorld = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, NoWorld, R> =>
+  Effect.mapError(self, (error) => new NoWorld({ message: String(error) }))
+
 const apiKey = "storm-unlimited-key"
 const adminKey = "storm-admin-key"
 

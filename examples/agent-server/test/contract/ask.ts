@@ -7,17 +7,14 @@ import type { RunningServer } from "../support/server.ts"
 import * as Bodies from "./bodies.ts"
 import { keys, operator, Subject } from "./kit.ts"
 
-/** `"GET /v1/agents"`. */
-export type Asked = `${string} /${string}`
-
 /** What is sent beside the path. An object is JSON, bytes are a recording, and a string is sent as it is, said to be JSON. */
 export interface Sending {
   readonly body?: object | string | Uint8Array
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** A request of a caller without limits to a server. Its reply keeps the promises that all of them keep. */
-export const askOf = (server: RunningServer, asked: Asked, { body, headers }: Sending = {}): Effect.Effect<Reply> => {
+/** A request, such as `GET /v1/agents`, of a caller without limits to a server. Its reply keeps the promises that all of them keep. */
+export const askOf = (server: RunningServer, asked: string, { body, headers }: Sending = {}): Effect.Effect<Reply> => {
   const [method = "", path = ""] = asked.split(" ")
   const type = body === undefined
     ? {}
@@ -36,15 +33,15 @@ const toBody = (body: object | string | Uint8Array): string | Uint8Array<ArrayBu
   body instanceof Uint8Array ? body.slice() : typeof body === "string" ? body : JSON.stringify(body)
 
 /** {@link askOf} the subject. */
-export const ask = (asked: Asked, sending?: Sending): Effect.Effect<Reply, never, Subject> =>
+export const ask = (asked: string, sending?: Sending): Effect.Effect<Reply, never, Subject> =>
   Effect.flatMap(Subject, ({ server }) => askOf(server, asked, sending))
 
 /** {@link ask} without a key. An empty one is none. */
-export const askAnonymously = (asked: Asked, { headers, ...sending }: Sending = {}) =>
+export const askAnonymously = (asked: string, { headers, ...sending }: Sending = {}) =>
   ask(asked, { ...sending, headers: { "x-api-key": "", ...headers } })
 
 /** {@link ask} with the operator's key. */
-export const askAsOperator = (asked: Asked, { headers, ...sending }: Sending = {}) =>
+export const askAsOperator = (asked: string, { headers, ...sending }: Sending = {}) =>
   ask(asked, { ...sending, headers: { ...operator, ...headers } })
 
 /** What somebody says to an agent. */
@@ -52,7 +49,7 @@ export const say = (body: object | string, headers?: Readonly<Record<string, str
   ask(`POST /v1/agents/${agent}/chat`, { body, ...(headers === undefined ? {} : { headers }) })
 
 /** An id, no place in caches, and a problem wherever something went wrong that says the same in its status, its headers and its body. */
-const keepsPromises = (asked: Asked, reply: Reply): void => {
+const keepsPromises = (asked: string, reply: Reply): void => {
   const { headers, status, text } = reply
   const id = headers.get("x-request-id")
   expect(id, `${asked} has no X-Request-ID`).toMatch(/^[\x21-\x7e]{1,200}$/)
@@ -73,8 +70,8 @@ const keepsPromises = (asked: Asked, reply: Reply): void => {
 export const exactly = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, body: unknown): S["Type"] =>
   Schema.decodeUnknownSync(schema)(body, { errors: "all", onExcessProperty: "error" })
 
-/** The problem that a body is: one of the codes, with its status, its title's page, and its members. */
-export const problemIn = (body: any): any => {
+/** The problem that a body is: one of the codes, with its status, its title's page, and its members. It is `any`: the rows say what is in them. */
+const problemIn = (body: any): any => {
   const kind = Bodies.problems[body.code]
   if (kind === undefined) throw new Error(`no problem of the contract: ${JSON.stringify(body)}`)
   exactly(kind.schema, body)
@@ -94,7 +91,7 @@ export const replied = <S extends Schema.ConstraintDecoder<unknown>>(
   return exactly(schema, json(reply))
 }
 
-/** The problem of a reply, which has this status and this code. {@link ask} has seen to the rest. */
+/** The problem of a reply, which has this status and this code. {@link ask} has seen to the rest. It is `any` like all JSON here. */
 export const refused = (reply: Reply, status: number, code: string): any => {
   const body = reply.text.startsWith("{") ? json(reply) : {}
   expect([reply.status, body.code ?? reply.text]).toEqual([status, code])

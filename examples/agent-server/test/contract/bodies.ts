@@ -334,7 +334,7 @@ export const redriveEvents = {
 
 const share = Schema.Union([bool, number])
 
-export const Faults = Struct({
+const Faults = Struct({
   latency_ms: number,
   jitter_ms: number,
   chunk_ms: number,

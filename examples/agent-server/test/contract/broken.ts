@@ -26,7 +26,7 @@ export const setFaults = (faults: Readonly<Record<string, object>>): Effect.Effe
   })
 
 /** All providers are well, and no circuit or route remembers otherwise. */
-export const mend: Effect.Effect<void, never, Subject> = Effect.gen(function*() {
+const mend: Effect.Effect<void, never, Subject> = Effect.gen(function*() {
   yield* setFaults(Object.fromEntries(providers.map((name) => [name, well])))
   yield* Effect.forEach(providers, (name) => askAsOperator(`POST /admin/circuit-breakers/${name}/reset`))
   const { fallback_chains } = json(yield* askAsOperator("GET /admin/fallback-chains"))

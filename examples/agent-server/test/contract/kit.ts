@@ -21,7 +21,7 @@ export class Subject extends Context.Service<Subject, {
 }>()("agent-server/test/contract/Subject") {}
 
 /** What a row does. It fails by throwing, as expectations do. */
-export type Row = Effect.Effect<void, never, Subject | Scope.Scope>
+type Row = Effect.Effect<void, never, Subject | Scope.Scope>
 
 /** A section of the contract: its sentences with their rows. */
 export type Section = Readonly<Record<string, Row>>

@@ -2,7 +2,7 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { json } from "../../support/client.ts"
-import { ask, askAnonymously, askAsOperator, type Asked, exactly, refused, replied } from "../ask.ts"
+import { ask, askAnonymously, askAsOperator, exactly, refused, replied } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
 import { type Section, Subject, until } from "../kit.ts"
 
@@ -28,7 +28,7 @@ const dependencies = Effect.map(Subject, ({ isShared }) => [
 export const probes: Section = {
   "every probe answers anybody with its status and its checks, which nobody is to keep": Effect.gen(function*() {
     for (const path of paths) {
-      const reply = yield* askAnonymously(`GET ${path}` as Asked)
+      const reply = yield* askAnonymously(`GET ${path}`)
       expect([path, replied(reply, 200, Bodies.Probe)]).toEqual([
         path,
         { status: "healthy", checks: expect.any(Object), draining: false }
@@ -39,7 +39,7 @@ export const probes: Section = {
 
   "names that are the same probe answer the same": Effect.gen(function*() {
     const checks = (path: string) =>
-      Effect.map(ask(`GET ${path}` as Asked), (reply) => Object.keys(json(reply).checks).toSorted())
+      Effect.map(ask(`GET ${path}`), (reply) => Object.keys(json(reply).checks).toSorted())
     for (const names of [paths.slice(0, 3), paths.slice(3, 6), paths.slice(6)]) {
       const all = yield* Effect.forEach(names, checks)
       expect(new Set(all.map(String)).size).toBe(1)
@@ -49,9 +49,9 @@ export const probes: Section = {
 
   "HEAD and a query string make no difference": Effect.gen(function*() {
     for (const path of [...paths, ...dashboards]) {
-      const head = yield* ask(`HEAD ${path}?probe=1&x` as Asked)
+      const head = yield* ask(`HEAD ${path}?probe=1&x`)
       expect([path, head.status, head.headers.get("cache-control")]).toEqual([path, 200, "no-store"])
-      expect((yield* ask(`GET ${path}?probe=1&x` as Asked)).status).toBe(200)
+      expect((yield* ask(`GET ${path}?probe=1&x`)).status).toBe(200)
     }
   })
 }

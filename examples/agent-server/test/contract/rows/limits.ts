@@ -2,7 +2,7 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Reply } from "../../support/client.ts"
-import { ask, askAnonymously, askAsOperator, type Asked, refused, replied, say } from "../ask.ts"
+import { ask, askAnonymously, askAsOperator, refused, replied, say } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
 import { keys, type Section, until } from "../kit.ts"
 
@@ -24,7 +24,7 @@ const policiesIn = ({ headers }: Reply): ReadonlyArray<string> => {
 }
 
 // Where Redis answers too late on a busy machine a call is let through uncounted, and says nothing of limits.
-const limited = (asked: Asked, key: string) => until(ask(asked, withKey(key)), isLimited)
+const limited = (asked: string, key: string) => until(ask(asked, withKey(key)), isLimited)
 
 export const limits: Section = {
   "the reply to a key tells how its tier stands, in both dialects": Effect.gen(function*() {
