@@ -261,6 +261,9 @@ RealServer.describe("chromium", "the console", () => {
           await page.getByRole("link", { name: "Chat" }).click()
           await page.locator("#chat").waitFor()
           page.on("request", (request) => asked.push(request.url()))
+          // What was asked before that is told late, but not later than this.
+          await page.evaluate(async () => void await fetch("/health/live"))
+          expect(asked.splice(0).at(-1)).toMatch(/health\/live$/)
           // Two rounds would have been by then.
           await page.waitForTimeout(5_000)
           expect(asked).toEqual([])

@@ -33,8 +33,24 @@ const well: Partial<Faults> = {
   down: false
 }
 
-const change = async (name: string, patch: Partial<Faults>, said: string) => {
-  const outcome = await Http.json<AllFaults>("/sim/faults", { method: "PUT", key: adminKey, body: { [name]: patch } })
+/** One change after the other: two that are on their way at once may overtake each other, and the older one would hold. */
+let before: Promise<void> = Promise.resolve()
+
+const change = (name: string, patch: Partial<Faults>, said: string): Promise<void> => {
+  before = before.then(() => send(name, patch, said))
+  return before
+}
+
+/** One that takes longer holds up no other. */
+const limit = 10_000
+
+const send = async (name: string, patch: Partial<Faults>, said: string) => {
+  const outcome = await Http.json<AllFaults>("/sim/faults", {
+    method: "PUT",
+    key: adminKey,
+    body: { [name]: patch },
+    signal: AbortSignal.timeout(limit)
+  })
   sayOutcome(outcome, said)
   if (outcome._tag === "Answered") show(outcome.value)
 }

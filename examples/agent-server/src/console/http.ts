@@ -36,9 +36,16 @@ const send = async (path: string, { body, headers, key, method = "GET", signal }
   })
 }
 
+/** Whether it was given up because it took too long, and not because somebody said so. */
+const isStopped = (signal: AbortSignal | undefined): boolean => signal?.aborted === true && !isTimeout(signal)
+
+/** Whether a signal is one whose time was up. */
+export const isTimeout = ({ reason }: AbortSignal): boolean =>
+  reason instanceof DOMException && reason.name === "TimeoutError"
+
 /** Of a request that threw: the page's own doing, or nobody there. */
 const unanswered = (signal: AbortSignal | undefined): Trouble => {
-  if (signal?.aborted === true) return { _tag: "Stopped" }
+  if (isStopped(signal)) return { _tag: "Stopped" }
   Connection.lost()
   return { _tag: "Unreachable", offline: !navigator.onLine }
 }
@@ -64,7 +71,7 @@ export const json = async <A>(path: string, request: Request = {}): Promise<Outc
     // The types are those of the server's own declarations, and it is the server that this page is from.
     return answered((text === "" ? undefined : JSON.parse(text)) as A)
   } catch {
-    return failed(request.signal?.aborted === true ? { _tag: "Stopped" } : { _tag: "BrokenOff" })
+    return failed(isStopped(request.signal) ? { _tag: "Stopped" } : { _tag: "BrokenOff" })
   }
 }
 
@@ -87,7 +94,7 @@ export const events = async <A>(
       if (value !== undefined) return answered(value)
     }
   } catch {
-    if (request.signal?.aborted === true) return failed({ _tag: "Stopped" })
+    if (isStopped(request.signal)) return failed({ _tag: "Stopped" })
   }
   return failed({ _tag: "BrokenOff" })
 }

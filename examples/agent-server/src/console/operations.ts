@@ -60,8 +60,6 @@ const tell = (trouble: Trouble | undefined) => {
   setText(notice, trouble === undefined ? "" : `Not all of this is up to date. ${line(trouble)}`)
 }
 
-const isTimeout = (reason: unknown) => reason instanceof DOMException && reason.name === "TimeoutError"
-
 const round = async (signal: AbortSignal) => {
   if (panels === undefined) {
     const made = await makePanels(signal)
@@ -73,15 +71,13 @@ const round = async (signal: AbortSignal) => {
     panels = made
   }
   const troubles = await Promise.all(panels.map(({ refresh }) => refresh(signal)))
-  if (signal.aborted) {
-    if (isTimeout(signal.reason)) tell({ _tag: "Unreachable", offline: false })
-    return
-  }
+  if (signal.aborted && !Http.isTimeout(signal)) return
   if (troubles.some(isRefused)) {
     forget("The key is not accepted any more.")
     return
   }
   tell(troubles.find((trouble) => trouble !== undefined))
+  if (signal.aborted) return
   setText(find("freshness", HTMLElement), `As of ${time(new Date().toISOString())}, every 2 seconds.`)
 }
 
