@@ -17,7 +17,7 @@ const weather = (seed: number) =>
   Effect.gen(function*() {
     const world = yield* World.local({ seed, instances })
     const plan = Plan.make({ seed, chats: 1_000, outageSeconds: 3, instances })
-    return yield* Storm.run(world, plan, { concurrency: 24, onProgress: () => Effect.void })
+    return yield* Storm.run(world, plan, { concurrency: 16, onProgress: () => Effect.void })
   }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici))
 
 RealServer.describe("redis-server", "FB-9 in a storm of 1,000 chats", () => {

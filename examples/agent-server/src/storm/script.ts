@@ -87,6 +87,7 @@ export const make = (world: World, balancer: Balancer): Effect.Effect<Script> =>
         const stopping = yield* Effect.forkChild(restarts.stop(index), { startImmediately: true })
         yield* balancer.left(member)
         yield* close(member)
+        yield* restarts.stop(index)
         yield* Fiber.join(stopping)
         yield* Effect.flatMap(orNoWorld(restarts.start(index)), (origin) => replace(member, origin))
       })

@@ -25,7 +25,7 @@ export interface World {
 
 /** Restarting instances, by their index. */
 interface Restarts {
-  /** Tells it to stop, and ends when it has. */
+  /** Tells it to stop, and ends when it has. Told again, it does not wait any longer. */
   readonly stop: (index: number) => Effect.Effect<void>
   readonly start: (index: number) => Effect.Effect<string, Instance.InstanceFailed>
 }
@@ -57,8 +57,10 @@ const environmentOf = (index: number, generation: number, dataDir: string, optio
   ADMIN_KEY: adminKey,
   API_KEYS: `storm:${apiKey}:unlimited`,
   LOG_LEVEL: "none",
-  MAX_RUN_SECONDS: "8",
-  PRE_STOP_DELAY: "5",
+  MAX_RUN_SECONDS: "20",
+  // Longer than a turn takes that meets a hang; a second signal ends it when nothing is under way any more.
+  PRE_STOP_DELAY: "20",
+  DRAIN_TIMEOUT: "5",
   // Of each start of each instance its own, so that the n-th call to a provider of one always meets the same.
   SIM_SEED: String((options.seed * 1_000 + index * 100 + generation) % 2 ** 32)
 })
