@@ -69,7 +69,7 @@ import { positiveInteger } from "./internal/options.ts"
 import * as Documents from "./internal/policy/document.ts"
 import type { Bindings } from "./internal/policy/entry.ts"
 import { PolicyDocumentInvalid } from "./internal/policy/errors.ts"
-import { follow } from "./internal/policy/file.ts"
+import * as Files from "./internal/policy/file.ts"
 import type { ErrorOf, MakingOf, Options, ServicesOf, TraitsOf } from "./internal/policy/options.ts"
 import { partsOf } from "./internal/policy/parts.ts"
 import * as Registries from "./internal/policy/policies.ts"
@@ -96,7 +96,7 @@ export type {
   TraitsOf
 } from "./internal/policy/options.ts"
 export type { CallArguments, Policy } from "./internal/policy/policy.ts"
-export type { Change, Current, DataCallOptions, DataError, PolicyFromData } from "./internal/policy/service.ts"
+export type { Change, Current, DataCallOptions, DataError, Documents, PolicyFromData } from "./internal/policy/service.ts"
 
 /**
  * @category type IDs
@@ -305,7 +305,7 @@ export const fromText = (
   text: string,
   options: PoliciesOptions = {}
 ): Effect.Effect<Policies["Service"], PolicyDocumentInvalid, Rooms | Scope.Scope> =>
-  policies(options, (registry) => registry.replace("text", text))
+  policies(options, (documents) => documents.replace(text, { source: "text" }))
 
 /**
  * {@link fromText} as a layer.
@@ -338,8 +338,22 @@ export const layerFromFile = (
 ): Layer.Layer<Policies, PolicyDocumentInvalid, FileSystem.FileSystem | Rooms> =>
   Layer.effect(
     Policies,
-    policies(options, (registry) => follow(registry, path, { maxSize: maxSizeOf(options), reload: options.reload }))
+    policies(options, (documents) => follow(documents, path, options))
   )
+
+/**
+ * Puts a file in force as documents of whatever kind, and follows it from then on as {@link layerFromFile} does: for an application
+ * that has more in its file than policies.
+ *
+ * @category documents
+ * @since 0.1.0
+ */
+export const follow = (
+  documents: Services.Documents,
+  path: string,
+  options: Omit<FileOptions, "bindings"> = {}
+): Effect.Effect<void, PolicyDocumentInvalid, FileSystem.FileSystem | Scope.Scope> =>
+  Files.follow(documents, path, { maxSize: maxSizeOf(options), reload: options.reload })
 
 /**
  * The policies of the program's `Config`, below a path if one is given: `POLICIES_POLICIES_PAYMENTS_DEADLINE` for one, or
@@ -354,21 +368,17 @@ export const layerConfig = (
 ): Layer.Layer<Policies, EffectConfig.ConfigError | PolicyDocumentInvalid, Rooms> =>
   Layer.effect(
     Policies,
-    policies(options, (registry) =>
+    policies(options, (documents) =>
       Effect.flatMap(
         EffectConfig.schema(Document, path),
-        (document) => registry.replace("config", JSON.stringify(Schema.encodeSync(Document)(document)))
+        (document) => documents.replace(JSON.stringify(Schema.encodeSync(Document)(document)), { source: "config" })
       ))
   )
 
 const policies = <A, E, R>(
   options: PoliciesOptions,
-  begin: (registry: Registries.Registry) => Effect.Effect<A, E, R>
-): Effect.Effect<
-  Policies["Service"],
-  E,
-  Exclude<R, ResponseCache.ResponseCacheStore> | Rooms | Scope.Scope
-> => {
+  begin: (documents: Policies["Service"]) => Effect.Effect<A, E, R>
+): Effect.Effect<Policies["Service"], E, R | Rooms | Scope.Scope> => {
   const settings = { bindings: options.bindings ?? {}, maxSize: maxSizeOf(options) }
   return Effect.gen(function*() {
     const registry = yield* Registries.make(settings)
@@ -377,8 +387,9 @@ const policies = <A, E, R>(
       ? given.value
       : Context.get(yield* Layer.build(ResponseCache.layerStoreMemory), ResponseCache.ResponseCacheStore)
     const context = Context.add(yield* Effect.context<Rooms>(), ResponseCache.ResponseCacheStore, store)
-    yield* Effect.provideService(begin(registry), ResponseCache.ResponseCacheStore, store)
-    return registry.service((self) => Effect.provideContext(self, context))
+    const service = registry.service((self) => Effect.provideContext(self, context))
+    yield* begin(service)
+    return service
   })
 }
 
