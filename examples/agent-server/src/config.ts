@@ -21,8 +21,9 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fileURLToPath } from "node:url"
 import * as Origins from "./http/origins.ts"
 import { type LetterKey, parse as parseLetterKeys } from "./letters/encryption.ts"
-import { type AllLimits, limitsOf, tiers } from "./limits/limits.ts"
+import { tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
+import type { Overrides } from "./policies/values.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
 import * as ShutdownTimes from "./startup/shutdownTimes.ts"
 import * as Speech from "./voice/settings.ts"
@@ -74,21 +75,18 @@ export class Settings extends Context.Service<Settings, {
   readonly maxInFlight: number
   /** Whose pages may call this server; none: no reply says anything about it. */
   readonly corsOrigins: ReadonlyArray<string>
-  /** How often each dependency is asked whether it is well. */
-  readonly healthInterval: Duration.Duration
+  /** The document of policies. */
+  readonly policiesFile: string
+  /** What is set of what the policies say as well. */
+  readonly overrides: Overrides
   /** Where PostgreSQL is; `undefined`: SQLite in `dataDir`. */
   readonly databaseUrl: Redacted.Redacted | undefined
   /** What becomes of turns while PostgreSQL is away. */
   readonly whileAway: "journal" | "refuse"
   /** Where Redis is; `undefined`: limits and circuits are this process's own. */
   readonly redisUrl: Redacted.Redacted | undefined
-  readonly providerLimits: AllLimits
-  /** What all models together may cost in a day. */
-  readonly usdPerDay: number
   /** What dead letters are sealed with, the current key first; none: they are kept in the clear. */
   readonly letterKeys: ReadonlyArray<LetterKey>
-  /** How often dead letters are redriven by themselves; `undefined`: never. */
-  readonly autoRedrive: Duration.Duration | undefined
   readonly speech: Speech.Speech
   readonly maxAudioBytes: number
   /** Where measured turns are kept; below `dataDir` where it is relative. */
@@ -269,7 +267,7 @@ const providerOf = (values: {
     : { _tag: "Real", openAi, anthropic }
 }
 
-const besideTheExample = fileURLToPath(new URL("../data", import.meta.url))
+const besideTheExample = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
 const load = Effect.gen(function*() {
   const complaints: Array<string> = []
@@ -285,7 +283,8 @@ const load = Effect.gen(function*() {
     anthropicApiKey: read("ANTHROPIC_API_KEY", secret, undefined),
     anthropicModel: read("ANTHROPIC_MODEL", text, undefined),
     adminKey: read("ADMIN_KEY", secret, undefined),
-    dataDir: read("DATA_DIR", text, besideTheExample),
+    dataDir: read("DATA_DIR", text, besideTheExample("data")),
+    policiesFile: read("POLICIES", text, besideTheExample("policies.yaml")),
     logLevel: read("LOG_LEVEL", logLevel, "Info" as const),
     logFormat: read("LOG_FORMAT", oneOf("text", "json"), "text" as const),
     maxMessageChars: read("MAX_MESSAGE_CHARS", integer(1, 1_000_000), 8000),
@@ -306,7 +305,7 @@ const load = Effect.gen(function*() {
     ),
     maxInFlight: read("MAX_IN_FLIGHT", integer(1, 1_000_000), 5000),
     corsOrigins: read("CORS_ORIGINS", text, ""),
-    healthInterval: read("HEALTH_INTERVAL", duration(Duration.millis(100), Duration.hours(1)), Duration.seconds(30)),
+    healthInterval: read("HEALTH_INTERVAL", duration(Duration.millis(100), Duration.hours(1)), undefined),
     databaseUrl: read("DATABASE_URL", secretUrl("postgres", "postgresql"), undefined),
     whileAway: read("DATABASE_AWAY", oneOf("journal", "refuse"), "journal" as const),
     redisUrl: read("REDIS_URL", secretUrl("redis", "rediss"), undefined),
@@ -327,22 +326,33 @@ const load = Effect.gen(function*() {
   const shutdown = shutdownTimes(values, complaints)
   const sealing = letterKeys(values.dlqKeys, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
-  const { dlqKeys: _, dlqSeconds, maxRunSeconds, requestsPerMinute, tokensPerMinute, ...rest } = values
-  const provider = providerOf(values)
-  const providerLimits = limitsOf(provider._tag, { requestsPerMinute, tokensPerMinute, usdPerDay: rest.usdPerDay })
+  const {
+    dlqKeys: _,
+    dlqSeconds,
+    healthInterval,
+    maxRunSeconds,
+    requestsPerMinute,
+    tokensPerMinute,
+    usdPerDay,
+    ...rest
+  } = values
   return {
     ...rest,
     speech,
-    provider,
+    provider: providerOf(values),
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,
     trustedProxies: proxies,
     corsOrigins,
     shutdown,
     letterKeys: sealing,
-    autoRedrive: dlqSeconds === undefined ? undefined : Duration.seconds(dlqSeconds),
-    providerLimits,
-    usdPerDay: providerLimits["llm-primary"].usdPerDay
+    overrides: {
+      requestsPerMinute,
+      tokensPerMinute,
+      usdPerDay,
+      healthInterval,
+      autoRedrive: dlqSeconds === undefined ? undefined : Duration.seconds(dlqSeconds)
+    }
   }
 })
 

@@ -1,8 +1,12 @@
-/** How the server treats its providers. The figures are all in `policies/values.ts`. */
-import { values } from "./policies/values.ts"
-
+/** How the server treats its callers and providers. The figures are in policies.yaml. */
 export * from "./policies/calls.ts"
 export * from "./policies/chain.ts"
-export * from "./policies/guards.ts"
+export type { Dependency, SpeechDependency } from "./policies/document.ts"
+export { layer, type Options, Policies } from "./policies/Policies.ts"
+export type { Values } from "./policies/values.ts"
 
-export const { history, limits, models, providerConnections, replies, waitingTurns } = values
+/**
+ * How many connections to each provider there are at most. Calls beyond that wait for a free one. It is not in the document: the
+ * pool is made once.
+ */
+export const providerConnections = 128

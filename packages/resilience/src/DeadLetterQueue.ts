@@ -102,7 +102,13 @@ export type {
 export type { OfferOptions } from "./internal/deadLetterQueue/offer.ts"
 export type { Kept, OnFailureOptions } from "./internal/deadLetterQueue/onFailure.ts"
 export type { Rate } from "./internal/deadLetterQueue/pacer.ts"
-export { type DeadLetterQueue, type Options, type Settings, type Tuning, TypeId } from "./internal/deadLetterQueue/queue.ts"
+export {
+  type DeadLetterQueue,
+  type Options,
+  type Settings,
+  type Tuning,
+  TypeId
+} from "./internal/deadLetterQueue/queue.ts"
 export type { Redaction } from "./internal/deadLetterQueue/redaction.ts"
 export type {
   AutoRedriveOptions,

@@ -67,6 +67,7 @@ import type * as Scope from "effect/Scope"
 import type { CircuitBreakerStore } from "./CircuitBreaker.ts"
 import { positiveInteger } from "./internal/options.ts"
 import * as Documents from "./internal/policy/document.ts"
+import type { Split } from "./internal/policy/document.ts"
 import type { Bindings } from "./internal/policy/entry.ts"
 import { PolicyDocumentInvalid } from "./internal/policy/errors.ts"
 import * as Files from "./internal/policy/file.ts"
@@ -80,6 +81,7 @@ import type * as Services from "./internal/policy/service.ts"
 import type { RateLimiter } from "./RateLimiter.ts"
 import * as ResponseCache from "./ResponseCache.ts"
 
+export type { Split } from "./internal/policy/document.ts"
 export type { Bindings, CacheBinding } from "./internal/policy/entry.ts"
 export { PolicyDocumentInvalid, PolicyNotFound, type Problem } from "./internal/policy/errors.ts"
 export type { Warning, WarningCode } from "./internal/policy/lint.ts"
@@ -96,7 +98,14 @@ export type {
   TraitsOf
 } from "./internal/policy/options.ts"
 export type { CallArguments, Policy } from "./internal/policy/policy.ts"
-export type { Change, Current, DataCallOptions, DataError, Documents, PolicyFromData } from "./internal/policy/service.ts"
+export type {
+  Change,
+  Current,
+  DataCallOptions,
+  DataError,
+  Documents,
+  PolicyFromData
+} from "./internal/policy/service.ts"
 
 /**
  * @category type IDs
@@ -224,6 +233,37 @@ export const parse = (
       ? Effect.succeed(document)
       : Effect.fail(new PolicyDocumentInvalid({ source: "text", problems: found }))
   })
+
+/**
+ * Reads a document that has other sections beside its `policies`: decodes these, and gives the policies as a document of their own, for
+ * `policies.check` and `policies.replace`. `problems` has everything that is wrong with the sections, or with the text as a whole; what is
+ * wrong with the policies, these two tell.
+ *
+ * **Example** (Policies, and what else operators tune)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Policy } from "effect-resilience"
+ *
+ * const text = `
+ * policies:
+ *   payments: { deadline: 5 seconds }
+ * checkout: { maxItems: many }
+ * `
+ * const Sections = Schema.Struct({ checkout: Schema.Struct({ maxItems: Schema.Int }) })
+ * const { policies, problems } = Policy.split(text, Sections)
+ * const alone = await Effect.runPromise(Policy.parse(policies ?? ""))
+ * const found = [Object.keys(alone.policies), problems[0]?.path] // => [["payments"], "checkout.maxItems"]
+ * ```
+ *
+ * @category documents
+ * @since 0.1.0
+ */
+export const split = <A>(
+  text: string,
+  sections: Schema.ConstraintDecoder<A>,
+  options?: DocumentOptions
+): Split<A> => Documents.split(text, sections, maxSizeOf(options))
 
 /**
  * Options of what reads documents.

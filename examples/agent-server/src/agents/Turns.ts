@@ -136,7 +136,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const letters = yield* FailedTurns
   const metrics = yield* SessionMetrics
   const services = yield* Effect.context<Services | Replies>()
-  const order = TurnOrder.make({ waiting: policies.waitingTurns })
+  const { now } = yield* policies.Policies
+  const order = TurnOrder.make({ waiting: Effect.map(now, ({ turns }) => turns.waiting) })
 
   /** Stores the turn, with all that has to be true from then on, or nothing. */
   const store = (work: Work, answer: Answer): Effect.Effect<TurnReply, TurnError> =>
@@ -165,11 +166,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const attempt = (work: Work, listener: TurnListener | undefined) =>
     Effect.gen(function*() {
       const { request, turn } = work
+      const { history } = (yield* now).turns
       const { messages, next } = request.sessionId === undefined
         ? nothingSaid
-        : yield* sessions.recent(turn.sessionId, policies.history.messages)
+        : yield* sessions.recent(turn.sessionId, history.messages)
       work.after = next
-      const prompt = promptOf(request.agent, messages, request.message)
+      const prompt = promptOf(request.agent, within(history.characters, messages), request.message)
       if (listener !== undefined) yield* listener.onThinking
       const answer = yield* ask(
         { agent: request.agent.name, message: request.message, prompt },
@@ -221,11 +223,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
     if (yield* isComplete) return
     const agent = Agents.find(failed.agent)
     if (agent === undefined) return yield* new AgentGone({ agent: failed.agent })
+    const { history } = (yield* now).turns
     const { messages } = failed.first
       ? nothingSaid
-      : yield* sessions.recent(failed.session_id, policies.history.messages, failed.after)
+      : yield* sessions.recent(failed.session_id, history.messages, failed.after)
     const answer = yield* Effect.provideContext(
-      askModels(promptOf(agent, messages, failed.message), options),
+      askModels(promptOf(agent, within(history.characters, messages), failed.message), options),
       services
     )
     yield* sessions.atomically(Effect.gen(function*() {
@@ -299,7 +302,7 @@ export const layer = (
 
 const promptOf = (agent: Agents.Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
   { role: "system", content: agent.system },
-  ...within(policies.history.characters, history).map(({ content, role }) => ({ role, content })),
+  ...history.map(({ content, role }) => ({ role, content })),
   { role: "user", content: message }
 ]
 

@@ -23,6 +23,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(FallbackChainsApi)
   .add(AdminApi.RateLimits)
   .add(AdminApi.DeadLetters)
+  .add(AdminApi.Policies)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

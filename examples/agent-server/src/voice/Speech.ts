@@ -1,5 +1,6 @@
 /** Transcribes and speaks, each with a service and its backup, under the server's policies. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import type * as Bulkhead from "effect-resilience/Bulkhead"
 import type * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import type * as Deadline from "effect-resilience/Deadline"
 import * as FallbackChain from "effect-resilience/FallbackChain"
@@ -14,19 +15,20 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Wav from "../audio/wav.ts"
+import * as policies from "../policies.ts"
 import { invalid } from "../providers/send.ts"
 import * as SpeechToText from "../providers/SpeechToText.ts"
 import * as TextToSpeech from "../providers/TextToSpeech.ts"
 import type { Served } from "../sessions/Sessions.ts"
 import * as Simulator from "../sim/Simulator.ts"
 import { type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
-import * as policies from "./policies.ts"
 import type * as Settings from "./settings.ts"
 
 /** Why nothing was understood, or said. */
 export type SpeechError =
   | AiError.AiError
   | CircuitBreaker.CircuitOpen
+  | Bulkhead.BulkheadRejected
   | Deadline.DeadlineExceeded
   | FallbackChain.FallbackExhausted
 
@@ -77,15 +79,15 @@ const targets = (
 }
 
 const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: BaseUrlOf) {
-  const guards = yield* Effect.context<policies.SpeechGuards>()
+  const guards = yield* Effect.context<policies.Policies>()
+  const { whenever } = yield* policies.Policies
   const stt = yield* FallbackChain.make(
     "stt",
     Arr.map(
       targets(settings.stt, "stt", simulated),
       ({ dependency, service }) =>
         FallbackChain.route(dependency, SpeechToText.layer(service), { guard: policies.atService(dependency) })
-    ),
-    policies.chainOptions
+    )
   )
   const tts = yield* FallbackChain.make(
     "tts",
@@ -95,9 +97,12 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
         FallbackChain.route(dependency, TextToSpeech.layer({ ...service, voice: settings.voice }), {
           guard: policies.atService(dependency)
         })
-    ),
-    policies.chainOptions
+    )
   )
+  yield* whenever((values) => {
+    const options = policies.speechChainOptions(values)
+    return Effect.andThen(stt.reconfigure(options), tts.reconfigure(options))
+  })
   return Speech.of({
     transcribe: (recording) =>
       Effect.suspend(() => {
@@ -173,7 +178,7 @@ const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Spe
 })
 
 /** Provides the services of the settings. */
-export const layer = (settings: Settings.Speech): Layer.Layer<Speech, CannotStart, policies.SpeechGuards> =>
+export const layer = (settings: Settings.Speech): Layer.Layer<Speech, CannotStart, policies.Policies> =>
   Layer.effect(Speech, Effect.flatMap(simulatedAt(settings), (simulated) => make(settings, simulated))).pipe(
     Layer.provide(client),
     orCannotStart((error) => `the simulated speech services cannot listen on loopback: ${error.message}`)

@@ -19,7 +19,9 @@ import { Replies, strictInput } from "./replies.ts"
 /** What is in force. */
 const inForce = {
   document: Schema.String.annotate({ description: "Its text, YAML or JSON" }),
-  version: Schema.Int.annotate({ description: "How many documents have been in force since the start, this one included" }),
+  version: Schema.Int.annotate({
+    description: "How many documents have been in force since the start, this one included"
+  }),
   source: Schema.String.annotate({ description: "Where it came from" }),
   loaded_at: Schema.String.annotate({ description: "Since when it is in force. ISO 8601, UTC" }),
   explain: Schema.String.annotate({ description: "What it does, in words" }),
@@ -125,7 +127,9 @@ const refused = ({ problems }: PolicyDocumentInvalid) =>
   Effect.fail(
     new Problems.PolicyDocumentRefused({
       ...says(
-        `The document has ${problems.length} problem${problems.length === 1 ? "" : "s"}; the one before stays in force. ${
+        `The document has ${problems.length} problem${
+          problems.length === 1 ? "" : "s"
+        }; the one before stays in force. ${
           problems.slice(0, shown).map(({ message, path }) => path === "" ? message : `${path}: ${message}`).join("; ")
         }`
       ),
