@@ -32,3 +32,10 @@ export const layerWith = (overrides: Overrides) =>
 
 /** The same, as the file says. */
 export const layer = layerWith({})
+
+/** The file's text, with some words of it replaced. */
+export const changed = (...changes: ReadonlyArray<readonly [before: string, after: string]>): string =>
+  changes.reduce((text, [before, after]) => {
+    if (!text.includes(before)) throw new Error(`the file does not have ${before}`)
+    return text.replace(before, after)
+  }, text)
