@@ -24,6 +24,7 @@ const floors = {
   ],
   composition: ["FallbackChain", "Policy"],
   listener: ["Metrics", "Tracing", "OtlpExporter", "Logging", "SessionMetrics"],
+  meter: ["LanguageModelMetrics", "StoreMetrics"],
   http: ["http", "HttpClientPolicy"]
 }
 
@@ -32,7 +33,8 @@ const mayImport = {
   policy: ["ground"],
   composition: ["ground", "policy", "composition"],
   listener: ["ground"],
-  http: ["ground", "policy", "composition", "listener", "http"]
+  meter: ["ground", "listener"],
+  http: ["ground", "policy", "composition", "listener", "meter", "http"]
 }
 
 /** A retry policy is a Schedule that draws on a budget and a deadline: these two are services of it, not siblings. */

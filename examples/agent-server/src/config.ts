@@ -66,6 +66,11 @@ export class Settings extends Context.Service<Settings, {
   readonly dataDir: string
   readonly logLevel: LogLevel.LogLevel
   readonly logFormat: Logging.Format
+  readonly logDebugShare: number
+  /** A file that the log is written to as well. */
+  readonly logFile: string | undefined
+  /** How large that file becomes before it is put aside. */
+  readonly logFileBytes: number
   readonly maxMessageChars: number
   readonly maxBodyBytes: number
   readonly maxRun: Duration.Duration
@@ -167,6 +172,11 @@ const duration = (minimum: Duration.Duration, maximum: Duration.Duration): Varia
     Schema.DurationFromString
   ]).check(Schema.makeFilter((value) => Duration.between(value, { minimum, maximum })))
 })
+
+const share: Variable<number> = {
+  expected: "a number from 0 to 1",
+  schema: Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
+}
 
 const positive: Variable<number> = {
   expected: "a number above zero",
@@ -287,6 +297,9 @@ const load = Effect.gen(function*() {
     policiesFile: read("POLICIES", text, besideTheExample("policies.yaml")),
     logLevel: read("LOG_LEVEL", logLevel, "Info" as const),
     logFormat: read("LOG_FORMAT", oneOf("text", "json"), "text" as const),
+    logDebugShare: read("LOG_DEBUG_SHARE", share, 0.1),
+    logFile: read("LOG_FILE", text, undefined),
+    logFileBytes: read("LOG_FILE_BYTES", integer(1000, 10_000_000_000), 10_000_000),
     maxMessageChars: read("MAX_MESSAGE_CHARS", integer(1, 1_000_000), 8000),
     maxBodyBytes: read("MAX_BODY_BYTES", integer(1, 100_000_000), 256 * 1024),
     maxRunSeconds: read("MAX_RUN_SECONDS", seconds(0.1, 3600), 60),

@@ -1,77 +1,58 @@
 /**
- * The server's log, on standard output, one line for each event.
+ * The server's log, on standard output, one line for each event; in the file of `LOG_FILE` as well.
  *
- * As `json` a line is an object with `ts`, `level`, `msg`, the annotations beside them (`request_id`, `route`, …) and,
- * for a failure, `error` with its type, message and stack. As `text` it is the same in the form `key=value`.
+ * Each line has the ids of its request and its trace, a category and what else is known, and no secrets, prompts or session ids:
+ * `effect-resilience`'s `Logging` says what is what. DEBUG and TRACE are written for a share of the traces, WARN and above always.
  */
-import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
+import * as Logging from "effect-resilience/Logging"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
-import * as Predicate from "effect/Predicate"
 import * as References from "effect/References"
+import * as LogFile from "./telemetry/logFile.ts"
+import { textOf } from "./telemetry/logLine.ts"
 
 /** How the log is written. */
 export type Format = "text" | "json"
 
-interface LoggedError {
-  readonly type: string
-  readonly message: string
-  readonly stack: string
+/** What the environment says of the log. */
+export interface Options {
+  readonly logFormat: Format
+  readonly logLevel: LogLevel.LogLevel
+  /** The share of traces whose lines of DEBUG and TRACE are written, from 0 to 1. */
+  readonly logDebugShare: number
+  readonly logFile: string | undefined
+  readonly logFileBytes: number
 }
 
-interface Entry {
-  readonly ts: string
-  readonly level: string
-  readonly msg: string
-  readonly annotations: Readonly<Record<string, unknown>>
-  readonly error: LoggedError | undefined
-}
+/** How many files are kept beside the one that is written. */
+const keep = 5
 
 /** Writes the log of the program in this form, from this level on. */
-export const layer = (options: { readonly format: Format; readonly level: LogLevel.LogLevel }): Layer.Layer<never> =>
-  Layer.merge(
-    Logger.layer([Logger.withConsoleLog(Logger.map(entry, options.format === "json" ? json : text))]),
-    Layer.succeed(References.MinimumLogLevel, options.level)
-  )
+export const layer = (options: Options): Layer.Layer<never, never, FileSystem.FileSystem> =>
+  Layer.unwrap(Effect.map(writer(options), (write) =>
+    Layer.merge(
+      Logging.layerJson({
+        service: "agent-server",
+        version: "0.1.0",
+        sample: options.logDebugShare,
+        write: options.logFormat === "json" ? write : (lines) => write(textOf(lines))
+      }),
+      Layer.succeed(References.MinimumLogLevel, options.logLevel)
+    )))
 
-const entry = Logger.make<unknown, Entry>(({ cause, date, fiber, logLevel, message }) => ({
-  ts: date.toISOString(),
-  level: logLevel.toUpperCase(),
-  msg: Arr.ensure(message).map((part) => typeof part === "string" ? part : inline(part)).join(" "),
-  annotations: fiber.getRef(References.CurrentLogAnnotations),
-  error: cause.reasons.length === 0 ? undefined : loggedError(cause)
-}))
+/** To standard output first: a disk that is full takes nothing from there. */
+const writer = (options: Options) =>
+  Effect.gen(function*() {
+    if (options.logFile === undefined) return toStandardOutput
+    const append = yield* LogFile.make(options.logFile, { bytes: options.logFileBytes, keep })
+    return (lines: string) => Effect.andThen(toStandardOutput(lines), append(lines))
+  })
 
-const loggedError = (cause: Cause.Cause<unknown>): LoggedError => {
-  const error = Cause.squash(cause)
-  return {
-    type: Predicate.hasProperty(error, "_tag")
-      ? String(error._tag)
-      : error instanceof Error
-      ? error.name
-      : typeof error,
-    message: error instanceof Error ? error.message : inline(error),
-    stack: Cause.pretty(cause)
-  }
-}
-
-const json = ({ annotations, error, ...rest }: Entry): string => inline({ ...rest, ...annotations, error })
-
-const text = ({ annotations, error, level, msg, ts }: Entry): string => {
-  const pairs = Object.entries({ ...annotations, ...(error === undefined ? {} : { error: error.stack }) })
-  return [ts, level.padEnd(5), msg, ...pairs.map(([key, value]) => `${key}=${bare(value)}`)].join(" ")
-}
-
-/** A value in a line of text: quoted only where it has to be. */
-const bare = (value: unknown): string => typeof value === "string" && /^[\w.:/@-]+$/.test(value) ? value : inline(value)
-
-/** A value as JSON on one line, whatever it is. */
-const inline = (value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? String(value)
-  } catch {
-    return JSON.stringify(String(value))
-  }
-}
+/** Waits for a reader that is slow; lines then wait in the log's own queue, which is bounded. */
+const toStandardOutput = (lines: string): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    if (process.stdout.destroyed) return resume(Effect.void)
+    process.stdout.write(lines, () => resume(Effect.void))
+  })

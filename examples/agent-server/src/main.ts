@@ -2,6 +2,7 @@
  * The agent server, put together. Read it from the bottom up: what a request passes through, what a turn consists of, and
  * what both stand on.
  */
+import * as NodeProfiler from "@effect-resilience/node/NodeProfiler"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as AdminApi from "effect-resilience/http/AdminApi"
@@ -24,6 +25,7 @@ import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers
 import * as FallbackChainsHandlers from "./api/handlers/FallbackChainsHandlers.ts"
 import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
 import * as PoliciesHandlers from "./api/handlers/PoliciesHandlers.ts"
+import * as ProfileHandlers from "./api/handlers/ProfileHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
@@ -39,7 +41,6 @@ import * as AutoRedrive from "./letters/autoRedrive.ts"
 import * as FailedTurns from "./letters/FailedTurns.ts"
 import * as Limits from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
-import * as Logging from "./logging.ts"
 import * as MeasuresFile from "./measures/file.ts"
 import * as IndexPage from "./pages/IndexPage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
@@ -52,6 +53,8 @@ import { banner } from "./startup/banner.ts"
 import { launch } from "./startup/launch.ts"
 import * as SessionStores from "./stores/sessions.ts"
 import * as SharedStores from "./stores/shared.ts"
+import * as Measured from "./telemetry/measured.ts"
+import * as Telemetry from "./telemetry/Telemetry.ts"
 import * as Speech from "./voice/Speech.ts"
 import * as VoiceTurns from "./voice/VoiceTurns.ts"
 
@@ -95,6 +98,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       RateLimitsHandlers.layer,
       PoliciesHandlers.layer(settings.policiesFile),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
+      ProfileHandlers.layer,
       SimHandlers.layer
     ]),
     Layer.provide([
@@ -107,12 +111,17 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     ])
   )
 
-  const pages = Layer.mergeAll(HttpApiScalar.layer(Api, { path: "/docs" }), IndexPage.layer, ProblemPages.layer)
+  const pages = Layer.mergeAll(
+    HttpApiScalar.layer(Api, { path: "/docs" }),
+    IndexPage.layer,
+    ProblemPages.layer,
+    Measured.route
+  )
 
   const table = Routes.make([
     ...Routes.fromOpenApi(OpenApi.fromApi(Api)),
     ...ProblemPages.routes,
-    ...["/", "/docs", "/openapi.json"].map((path) => ({ path, methods: ["GET"] }) as Routes.Route)
+    ...["/", "/docs", "/metrics", "/openapi.json"].map((path) => ({ path, methods: ["GET"] }) as Routes.Route)
   ])
 
   const greeting = Layer.effectDiscard(
@@ -125,9 +134,10 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  return Layer.merge(greeting, AutoRedrive.layer).pipe(
+  return Layer.mergeAll(greeting, AutoRedrive.layer, Measured.budgets, Measured.letters).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
+    Layer.provide(NodeProfiler.layer),
     Layer.provide(health),
     Layer.provide(voice),
     Layer.provide(turns),
@@ -145,8 +155,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
   )
 }))
 
-const logging = Layer.unwrap(
-  Effect.map(Config.Settings, ({ logFormat, logLevel }) => Logging.layer({ format: logFormat, level: logLevel }))
+launch(
+  agentServer,
+  Telemetry.layer.pipe(Layer.provideMerge(NodeServices.layer), Layer.provideMerge(Config.layer))
 )
-
-launch(agentServer, Layer.provideMerge(Layer.merge(logging, NodeServices.layer), Config.layer))

@@ -198,7 +198,7 @@ describe("when no model answers", () => {
       const tooLong = yield* chat(server, { message: "x".repeat(900_000) })
       expect([tooLong.status, json(tooLong).code]).toEqual([422, "context_too_long"])
       expect(yield* callsOf(server)).toEqual([0, 0, 1])
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), 60_000)
 })
 
 describe("a stream that breaks off", () => {

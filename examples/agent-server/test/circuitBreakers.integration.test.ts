@@ -88,8 +88,13 @@ describe("/admin/circuit-breakers", () => {
       expect([other.key, other.state]).toEqual(["other key", "ForcedOpen"])
       expect(yield* route).toBe("gpt-4o")
       const { circuit_breakers } = json(yield* request(server, "/admin/circuit-breakers", { headers: admin }))
-      const ofModel = circuit_breakers.filter(({ name }: { name: string }) => name === "llm-primary")
-      expect(ofModel.map(({ key }: { key: string }) => key).toSorted()).toEqual(["default", "other key"])
+      const circuits = circuit_breakers.map(({ key, name }: { key: string; name: string }) => `${name}: ${key}`)
+      expect(circuits.filter((name: string) => name.startsWith("llm-"))).toEqual([
+        "llm-primary: default",
+        "llm-primary: other key",
+        "llm-secondary: default",
+        "llm-anthropic: default"
+      ])
     }).pipe(Effect.scoped))
 
   it.live("is for the operator, and says what is wrong with a command", () =>

@@ -59,7 +59,7 @@ describe("dlq", () => {
       expect(lines(exported.stdout).map((line) => JSON.parse(line).id).toSorted()).toEqual(ids.toSorted())
       expect(exported.stderr).toBe("3 letters\n")
       expect(lines((yield* dlq(server, "export", "--kind", "Critical")).stdout)).toEqual([])
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped), 120_000)
 
   it.live("redrives with progress, after a dry run that says the same number", () =>
     Effect.gen(function*() {
@@ -75,7 +75,7 @@ describe("dlq", () => {
       for (const session of sessions) expect((yield* saidIn(server, session)).length).toBe(2)
       const again = yield* dlq(server, "redrive", ids[0] ?? "")
       expect([again.code, again.stdout]).toEqual([1, "1 skipped of 1\n"])
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped), 120_000)
 
   it.live("draws a bar in a terminal, that fits into it", () =>
     Effect.gen(function*() {
@@ -87,7 +87,7 @@ describe("dlq", () => {
       expect(drawn[0]).toMatch(/^redriving \[#+\.+\] 1\/5 {2}1 redriven$/)
       expect(drawn.at(-1)).toMatch(/^redriving \[#+\] 5\/5 {2}5 redriven\r\n5 redriven of 5\r\n$/)
       for (const line of drawn) expect((line.split("\r\n")[0] ?? "").length).toBeLessThan(80)
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped), 120_000)
 
   it.live(
     "stopped by Ctrl-C leaves each letter done or as it was, and goes on when told again",
@@ -127,7 +127,7 @@ describe("dlq", () => {
         expect.stringContaining("nobody: There is no letter of this id")
       ])
       expect(Object.values(yield* statesOf(server))).toEqual(["Discarded", "Discarded"])
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped), 120_000)
 
   it.live("says in a sentence why the server cannot be asked, and exits with 1", () =>
     Effect.gen(function*() {
@@ -154,7 +154,7 @@ describe("dlq", () => {
         1,
         "There is no letter of this id: it never was, or it was evicted.\n"
       ])
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped), 120_000)
 
   it.live("exits with 2 where the command makes no sense, without asking the server", () =>
     Effect.gen(function*() {
@@ -177,5 +177,5 @@ describe("dlq", () => {
         expect(stderr).not.toBe("")
       }
       expect((yield* dlqAlone(["redrive", "--help"])).code).toBe(0)
-    }), 60_000)
+    }), 120_000)
 })

@@ -145,6 +145,11 @@ describe("at the door", () => {
   it.live("more requests than there is room for are refused at once, and probes are not", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ MAX_IN_FLIGHT: "2" })
+      // Checks are asked once at the start, and one that had met the fault would not be known for a while.
+      yield* Effect.repeat(request(server, "/readyz"), {
+        schedule: Schedule.spaced("20 millis"),
+        until: ({ status }) => status === 200
+      })
       yield* setFaults(server, { hang: true })
       const waiting = yield* Effect.forEach([1, 2], () =>
         Effect.forkChild(chat(server, { message: "hello?" }), { startImmediately: true }))

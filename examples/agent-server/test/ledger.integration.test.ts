@@ -30,7 +30,7 @@ const bothSides = Effect.fnUntraced(function*(server: RunningServer) {
 const settled = (server: RunningServer) =>
   Effect.repeat(Effect.andThen(Effect.sleep("50 millis"), bothSides(server)), {
     until: ({ ours, theirs }) => JSON.stringify(ours) === JSON.stringify(theirs),
-    times: 60
+    times: 100
   }).pipe(Effect.andThen(bothSides(server)))
 
 const many = (server: RunningServer, count: number, stream: (call: number) => boolean) =>
@@ -73,8 +73,11 @@ describe("FB-7 the ledger", () => {
     "is what the providers bill, for plain, streamed, retried, failed-over and aborted calls",
     () =>
       Effect.gen(function*() {
-        const server = yield* startFresh({ LOG_LEVEL: "none", MAX_RUN_SECONDS: "4", SIM_SEED: "11" })
-        const check = Effect.map(settled(server), ({ ours, theirs }) => expect(ours).toEqual(theirs))
+        // A reply that is not streamed and comes too late is billed, and nobody has read what it used: the time is long
+        // enough for that not to happen on a busy machine.
+        const server = yield* startFresh({ LOG_LEVEL: "none", MAX_RUN_SECONDS: "20", SIM_SEED: "11" })
+        const check = (phase: string) =>
+          Effect.map(settled(server), ({ ours, theirs }) => expect(ours, phase).toEqual(theirs))
         const well = {
           latency_ms: 0,
           jitter_ms: 5,
@@ -88,7 +91,7 @@ describe("FB-7 the ledger", () => {
         }
         yield* setAllFaults(server, well)
         const replies = yield* many(server, 60, eitherWay)
-        yield* check
+        yield* check("well")
         // When nothing fails, what clients are told adds up to the same.
         const told = replies.map((reply, call) =>
           eitherWay(call) ? events(reply).at(-1)?.data.usage : json(reply).usage
@@ -100,15 +103,15 @@ describe("FB-7 the ledger", () => {
         })
 
         // Retried, and failed over.
-        const flaky = { error_rate: 0.4, rate_limit_rate: 0.1, retry_after: 0.05, garbage: 0.1, hang: 0.05 }
+        const flaky = { error_rate: 0.4, rate_limit_rate: 0.1, retry_after: 0.05, garbage: 0.1, hang: 0.02 }
         yield* setFaultsOf(server, { "llm-primary": flaky, "llm-secondary": flaky })
         yield* many(server, 120, eitherWay)
-        yield* check
+        yield* check("flaky")
 
         yield* setAllFaults(server, { ...well, down: true })
         yield* setFaultsOf(server, { "llm-anthropic": { down: false, error_rate: 0.3 } })
         yield* many(server, 40, eitherWay)
-        yield* check
+        yield* check("down")
 
         // Broken off: after some words, and before the first one, where another model goes on.
         yield* Effect.forEach(
@@ -116,7 +119,7 @@ describe("FB-7 the ledger", () => {
           ({ provider }) => admin(server, `/admin/circuit-breakers/${provider}/close`, "POST")
         )
         for (const at of [0, 1, 4, 9]) {
-          yield* setAllFaults(server, { ...well, chunk_ms: 25 })
+          yield* setAllFaults(server, { ...well, chunk_ms: 50 })
           yield* setFaultsOf(server, { "llm-primary": { truncate_stream_at: at } })
           yield* many(server, 10, () => true)
         }
@@ -124,17 +127,17 @@ describe("FB-7 the ledger", () => {
         yield* many(server, 10, () => true)
         yield* setFaultsOf(server, { "llm-secondary": { down: true }, "llm-anthropic": { truncate_stream_at: 3 } })
         yield* many(server, 10, () => true)
-        yield* check
+        yield* check("broken off")
 
-        // Left by their clients. The pauses are long, so that no word is on its way when one goes.
-        yield* setAllFaults(server, { ...well, latency_ms: 300, chunk_ms: 300 })
+        // Left by their clients. The pauses are long, so that no word is on its way when one goes, on a busy machine either.
+        yield* setAllFaults(server, { ...well, latency_ms: 4000, chunk_ms: 1000 })
         const left = yield* Effect.forEach(
           Array.from({ length: 40 }, (_, call) => call),
           (call) => leave(server, call),
           { concurrency: "unbounded" }
         )
         expect(left.every(Boolean)).toBe(true)
-        yield* check
+        yield* check("left")
 
         const chain = json(yield* admin(server, "/admin/fallback-chains")).fallback_chains[0]
         const { theirs } = yield* bothSides(server)

@@ -9,6 +9,8 @@ import { chat, events, json, request } from "./support/client.ts"
 import { admin, breakModels, eventually, failing, redrive, redriveEvents, saidIn, statesOf } from "./support/letters.ts"
 import { type RunningServer, start, startFresh, temporaryFolder, unlimitedKey } from "./support/server.ts"
 import { replyJson, upstream } from "./support/upstream.ts"
+import { say } from "./support/voice.ts"
+import { recordingOf } from "./support/wav.ts"
 
 const down = { down: true }
 const mended = { down: false, latency_ms: 5, jitter_ms: 5 }
@@ -23,36 +25,40 @@ const expectOneTurn = (said: ReadonlyArray<readonly [string, string]>, message: 
 const quiet = { LOG_LEVEL: "error" }
 
 describe("a turn that fails for good", () => {
-  it.live("is a letter that has all it takes to do it again, before its client hears of it", () =>
-    Effect.gen(function*() {
-      const server = yield* startFresh(quiet)
-      const { session_id } = json(yield* chat(server, { message: "Lisbon" }))
-      yield* breakModels(server, down)
-      const { letterId, sessionId } = yield* failing(server, { message: "By train", session_id }, {
-        headers: { "x-request-id": "order-7", "idempotency-key": "k-7", "x-api-key": unlimitedKey }
-      })
-      expect(sessionId).toBe(session_id)
-      const { letters } = json(yield* admin(server, "/admin/dlq?state=Dead"))
-      expect(letters.map(({ id }: { id: string }) => id)).toEqual([letterId])
-      const letter = yield* admin(server, `/admin/dlq/${letterId}`)
-      expect(letter.text).not.toContain(unlimitedKey)
-      const { causes, failure, history, payload, payload_version, trace } = json(letter)
-      expect(payload).toMatchObject({
-        agent: "travel_planner",
-        session_id,
-        first: false,
-        after: 2,
-        message: "By train",
-        request_id: "order-7",
-        idempotency_key: "k-7"
-      })
-      expect(new Date(payload.asked_at).toISOString()).toBe(payload.asked_at)
-      expect(payload_version).toBe(1)
-      expect(failure.kind).toMatch(/^(Transient|Overloaded)$/)
-      expect(causes.length).toBeGreaterThan(0)
-      expect(history.map(({ event }: { event: string }) => event)).toEqual(["Offered"])
-      expect(trace.trace_id).toMatch(/^[0-9a-f]{32}$/)
-    }).pipe(Effect.scoped))
+  it.live(
+    "is a letter that has all it takes to do it again, before its client hears of it",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startFresh(quiet)
+        const { session_id } = json(yield* chat(server, { message: "Lisbon" }))
+        yield* breakModels(server, down)
+        const { letterId, sessionId } = yield* failing(server, { message: "By train", session_id }, {
+          headers: { "x-request-id": "order-7", "idempotency-key": "k-7", "x-api-key": unlimitedKey }
+        })
+        expect(sessionId).toBe(session_id)
+        const { letters } = json(yield* admin(server, "/admin/dlq?state=Dead"))
+        expect(letters.map(({ id }: { id: string }) => id)).toEqual([letterId])
+        const letter = yield* admin(server, `/admin/dlq/${letterId}`)
+        expect(letter.text).not.toContain(unlimitedKey)
+        const { causes, failure, history, payload, payload_version, trace } = json(letter)
+        expect(payload).toMatchObject({
+          agent: "travel_planner",
+          session_id,
+          first: false,
+          after: 2,
+          message: "By train",
+          request_id: "order-7",
+          idempotency_key: "k-7"
+        })
+        expect(new Date(payload.asked_at).toISOString()).toBe(payload.asked_at)
+        expect(payload_version).toBe(1)
+        expect(failure.kind).toMatch(/^(Transient|Overloaded)$/)
+        expect(causes.length).toBeGreaterThan(0)
+        expect(history.map(({ event }: { event: string }) => event)).toEqual(["Offered"])
+        expect(trace.trace_id).toMatch(/^[0-9a-f]{32}$/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
 
   it.live("is told as an event where it is streamed", () =>
     Effect.gen(function*() {
@@ -65,7 +71,20 @@ describe("a turn that fails for good", () => {
       yield* breakModels(server, { truncate_stream_at: null })
       expect((yield* redrive(server, { ids: [last?.data.letter_id] })).counts.redriven).toBe(1)
       expectOneTurn(yield* saidIn(server, last?.data.session_id), "Lisbon")
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), 60_000)
+
+  it.live("that was spoken is one from its transcript on", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh(quiet)
+      yield* breakModels(server, down)
+      const spoken = yield* say(server, recordingOf("Lisbon"))
+      const { letter_id, session_id } = json(spoken)
+      expect([spoken.status, spoken.headers.get("x-dead-letter")]).toEqual([200, letter_id])
+      expect(json(yield* admin(server, `/admin/dlq/${letter_id}`)).payload.message).toBe("Lisbon")
+      yield* breakModels(server, mended)
+      expect((yield* redrive(server, { ids: [letter_id] })).counts.redriven).toBe(1)
+      expectOneTurn(yield* saidIn(server, session_id), "Lisbon")
+    }).pipe(Effect.scoped), 60_000)
 
   it.live("is none where the request is to blame, or the client goes away", () =>
     Effect.gen(function*() {
@@ -102,7 +121,7 @@ describe("a turn that fails for good", () => {
       yield* Fiber.interrupt(left)
       yield* eventually(Effect.sync(() => provider.calls.at(-1)?.aborted() === true), Boolean)
       expect(yield* statesOf(server)).toEqual({})
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), 60_000)
 
   it.live("DL-8 is not acknowledged as kept where it cannot be kept", () =>
     Effect.gen(function*() {
@@ -156,7 +175,7 @@ describe("redriving", () => {
       expect(yield* statesOf(server)).toEqual({ [later.letterId]: "Archived", [fresh.letterId]: "Archived" })
       expect((yield* redrive(server, { ids: [fresh.letterId] })).counts.skipped).toBe(1)
       expectOneTurn(yield* saidIn(server, fresh.sessionId), "Graphs")
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), 60_000)
 
   it.live("leaves what fails again as it is, until it is set aside", () =>
     Effect.gen(function*() {
@@ -226,33 +245,40 @@ describe("redriving", () => {
     90_000
   )
 
-  it.live("of a turn that its client has asked for again finds it done, and the client gets the reply of a redrive", () =>
-    Effect.gen(function*() {
-      const server = yield* startFresh(quiet)
-      yield* breakModels(server, { truncate_stream_at: 2 })
-      const key = (name: string) => ({ headers: { "idempotency-key": name } })
-      const dead = (name: string) =>
-        Effect.map(
-          chat(server, { message: "Lisbon", stream: true }, key(name)),
-          (reply) => events(reply).at(-1)?.data
-        )
-      const [one, other] = [yield* dead("one"), yield* dead("other")]
-      // The same work that fails again is the same letter.
-      expect((yield* dead("one")).letter_id).toBe(one.letter_id)
-      expect(json(yield* admin(server, `/admin/dlq/${one.letter_id}`)).occurrences).toBe(2)
-      yield* breakModels(server, { truncate_stream_at: null })
+  it.live(
+    "of a turn that its client has asked for again finds it done, and the client gets the reply of a redrive",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startFresh(quiet)
+        yield* breakModels(server, { truncate_stream_at: 2 })
+        const key = (name: string) => ({ headers: { "idempotency-key": name } })
+        const dead = (name: string) =>
+          Effect.map(
+            chat(server, { message: "Lisbon", stream: true }, key(name)),
+            (reply) => events(reply).at(-1)?.data
+          )
+        const [one, other] = [yield* dead("one"), yield* dead("other")]
+        // The same work that fails again is the same letter.
+        expect((yield* dead("one")).letter_id).toBe(one.letter_id)
+        expect(json(yield* admin(server, `/admin/dlq/${one.letter_id}`)).occurrences).toBe(2)
+        yield* breakModels(server, { truncate_stream_at: null })
 
-      const answered = json(yield* chat(server, { message: "Lisbon" }, key("one")))
-      expect(answered.session_id).toBe(one.session_id)
-      expect((yield* statesOf(server))[one.letter_id]).toBe("Archived")
-      expect((yield* saidIn(server, one.session_id)).length).toBe(2)
+        const answered = json(yield* chat(server, { message: "Lisbon" }, key("one")))
+        expect(answered.session_id).toBe(one.session_id)
+        expect((yield* statesOf(server))[one.letter_id]).toBe("Archived")
+        expect((yield* saidIn(server, one.session_id)).length).toBe(2)
 
-      yield* redrive(server, { ids: [other.letter_id] })
-      const replayed = yield* chat(server, { message: "Lisbon" }, key("other"))
-      expect(replayed.headers.get("idempotency-replayed")).toBe("true")
-      expect(json(replayed).session_id).toBe(other.session_id)
-      expect(yield* saidIn(server, other.session_id)).toEqual([["user", "Lisbon"], ["assistant", json(replayed).reply]])
-    }).pipe(Effect.scoped))
+        yield* redrive(server, { ids: [other.letter_id] })
+        const replayed = yield* chat(server, { message: "Lisbon" }, key("other"))
+        expect(replayed.headers.get("idempotency-replayed")).toBe("true")
+        expect(json(replayed).session_id).toBe(other.session_id)
+        expect(yield* saidIn(server, other.session_id)).toEqual([["user", "Lisbon"], [
+          "assistant",
+          json(replayed).reply
+        ]])
+      }).pipe(Effect.scoped),
+    60_000
+  )
 
   it.live("of a session that was deleted fails, and brings nothing back", () =>
     Effect.gen(function*() {
@@ -265,7 +291,15 @@ describe("redriving", () => {
       const { counts, letters } = yield* redrive(server, { ids: [letterId] })
       expect([counts.failed, letters[0].failure.message]).toEqual([1, "The session was deleted, or never was"])
       expect((yield* request(server, `/v1/sessions/${session_id}`)).status).toBe(404)
-    }).pipe(Effect.scoped))
+
+      // Nor does one whose first turn got an apology.
+      yield* breakModels(server, down)
+      const first = yield* failing(server, { message: "Porto" })
+      yield* breakModels(server, mended)
+      yield* request(server, `/v1/sessions/${first.sessionId}`, { method: "DELETE" })
+      expect((yield* redrive(server, { ids: [first.letterId] })).counts.failed).toBe(1)
+      expect((yield* request(server, `/v1/sessions/${first.sessionId}`)).status).toBe(404)
+    }).pipe(Effect.scoped), 60_000)
 })
 
 describe("letters that nobody has to ask for", () => {
@@ -293,8 +327,8 @@ describe("letters that nobody has to ask for", () => {
       const [old, current] = [`2026:${"0a".repeat(32)}`, `2027:${"0b".repeat(32)}`]
       const first = yield* start(folder, { ...quiet, DLQ_ENCRYPTION_KEYS: old })
       yield* breakModels(first, { truncate_stream_at: 2 })
-      const { letter_id, session_id } = events(yield* chat(first, { message: "canary-5b1e", stream: true })).at(-1)
-        ?.data
+      const last = events(yield* chat(first, { message: "canary-5b1e", stream: true })).at(-1)
+      const { letter_id, session_id } = last?.data ?? {}
       yield* Effect.promise(() => first.stop("SIGTERM"))
       for (const file of ["agent.sqlite"]) expect(readFileSync(join(folder, file)).includes("canary-5b1e")).toBe(false)
 
@@ -302,7 +336,7 @@ describe("letters that nobody has to ask for", () => {
       expect(json(yield* admin(second, `/admin/dlq/${letter_id}`)).payload.message).toBe("canary-5b1e")
       expect((yield* redrive(second, { ids: [letter_id] })).counts.redriven).toBe(1)
       expectOneTurn(yield* saidIn(second, session_id), "canary-5b1e")
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped), 60_000)
 })
 
 const circuits = (server: RunningServer): Effect.Effect<ReadonlyArray<string>> =>

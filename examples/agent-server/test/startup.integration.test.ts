@@ -160,7 +160,7 @@ describe("the server starts", () => {
             route: "/v1/agents/:agent/chat",
             status: 200
           })
-        } else expect(line).toMatch(/INFO {2}request request_id=log-test method=POST .*status=200/)
+        } else expect(line).toMatch(/INFO {2}request .*request_id=log-test method=POST .*status=200/)
         // What people say is theirs.
         expect(stdout).not.toContain("\"hi\"")
       }

@@ -6,13 +6,28 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { chat, json, request, unlimited } from "./support/client.ts"
-import { adminKey, type RunningServer, runToEnd, start, startFresh, temporaryFolder } from "./support/server.ts"
+import {
+  adminKey,
+  type RunningServer,
+  runToEnd,
+  start,
+  startFresh,
+  temporaryFolder,
+  unlimitedKey
+} from "./support/server.ts"
 
 const stateOf = (server: RunningServer, check: string) =>
   Effect.map(request(server, "/health/ready"), (reply): string => json(reply).checks[check])
 
 const untilState = (server: RunningServer, check: string, state: string) =>
   Effect.repeat(stateOf(server, check), { schedule: Schedule.spaced("50 millis"), until: (found) => found === state })
+
+/** On a busy machine Redis may answer too late for a call, which is let through then. Not for ever. */
+const untilRoute = (server: RunningServer, route: string) =>
+  Effect.repeat(
+    Effect.map(chat(server, { message: "and you?" }, unlimited), (reply) => json(reply).served?.route),
+    { schedule: Schedule.spaced("50 millis"), until: (found) => found === route }
+  )
 
 const operator = { headers: { "x-api-key": adminKey } } as const
 
@@ -59,22 +74,22 @@ RealServer.describe("redis-server", "with REDIS_URL", () => {
   it.live("limits and circuits are those of all instances together", () =>
     Effect.gen(function*() {
       const { url } = yield* RedisServer.make()
-      const environment = { REDIS_URL: url, API_KEYS: "someone:a-shared-key:free" }
+      const environment = { REDIS_URL: url, API_KEYS: `someone:a-shared-key:free,load:${unlimitedKey}:unlimited` }
       const servers = [yield* startFresh(environment), yield* startFresh(environment)] as const
       const ask = (server: RunningServer) =>
         Effect.map(
           chat(server, { message: "hello" }, { headers: { "x-api-key": "a-shared-key" } }),
           ({ status }) => status
         )
-      const untilRefused = Effect.repeat(ask(servers[0]), { until: (status) => status === 429 })
-      yield* Effect.all(Array.from({ length: 10 }, () => untilRefused), { concurrency: "unbounded" })
+      // One by one: on a busy machine Redis answers too late for many at once, and those are let through uncounted.
+      yield* Effect.repeat(ask(servers[0]), { until: (status) => status === 429 })
       // A limit of its own would let the other one answer 60. This one has had as many as a few seconds give back.
-      const others = yield* Effect.all(Array.from({ length: 40 }, () => ask(servers[1])), { concurrency: "unbounded" })
+      const others = yield* Effect.all(Array.from({ length: 40 }, () => ask(servers[1])), { concurrency: 2 })
       expect(others).toContain(429)
 
       yield* request(servers[0], "/admin/circuit-breakers/llm-primary/open", { ...operator, method: "POST" })
-      expect(json(yield* chat(servers[1], { message: "and you?" }, operator)).served.route).toBe("gpt-4o-mini")
-    }).pipe(Effect.scoped), 60_000)
+      yield* untilRoute(servers[1], "gpt-4o-mini")
+    }).pipe(Effect.scoped), 120_000)
 
   it.live("a Redis that is away at the start is missed, and used as soon as it is there", () =>
     Effect.gen(function*() {
@@ -88,10 +103,10 @@ RealServer.describe("redis-server", "with REDIS_URL", () => {
       yield* redis.restart
       yield* untilState(server, "redis", "Healthy")
       yield* request(server, "/admin/circuit-breakers/llm-primary/open", { ...operator, method: "POST" })
-      expect(json(yield* chat(server, { message: "hello" }, unlimited)).served.route).toBe("gpt-4o-mini")
+      yield* untilRoute(server, "gpt-4o-mini")
       // It is in Redis that the circuit is open.
       const other = yield* startFresh({ REDIS_URL: redis.url })
-      expect(json(yield* chat(other, { message: "hello" }, unlimited)).served.route).toBe("gpt-4o-mini")
+      yield* untilRoute(other, "gpt-4o-mini")
     }).pipe(Effect.scoped), 60_000)
 
   it.live("a Redis that hangs or dies meanwhile fails no chat, and holds up no end", () =>
@@ -118,7 +133,7 @@ RealServer.describe("redis-server", "with REDIS_URL", () => {
       expect(code).toBe(0)
       yield* redis.resume
       expect(yield* chats(dying)).toEqual(all)
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped), 120_000)
 })
 
 describe("while the database is away", () => {

@@ -61,6 +61,21 @@ describe("services of the environment", () => {
       expect(services.calls.length).toBe(1)
     }).pipe(Effect.scoped))
 
+  it.live("that speak without end are cut off, and the reply comes as text", () =>
+    Effect.gen(function*() {
+      const endless = yield* upstream((response) => {
+        response.writeHead(200, { "content-type": "audio/wav" })
+        const write = (): void => {
+          if (!response.destroyed) response.write(Buffer.alloc(1_000_000), () => setImmediate(write))
+        }
+        write()
+      })
+      const server = yield* startFresh({ LOG_LEVEL: "error", TTS_URL: endless.baseUrl })
+      const reply = json(yield* say(server, recordingOf("hi")))
+      expect([reply.audio_base64, reply.speech_error.code]).toEqual([null, "bad_upstream"])
+      expect(endless.calls.every((call) => call.aborted())).toBe(true)
+    }).pipe(Effect.scoped))
+
   it.live("have the backup of the environment", () =>
     Effect.gen(function*() {
       const down = yield* upstream((response) => void response.socket?.destroy())

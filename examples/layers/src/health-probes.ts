@@ -30,14 +30,21 @@ const probe = Effect.gen(function*() {
   yield* Console.log(`ready: ${response.status} ${yield* response.text}`)
 })
 
+const until = (status: HealthProbes.Verdict["status"]) =>
+  Effect.repeat(HealthProbes.ready, {
+    schedule: Schedule.spaced("10 millis"),
+    until: (verdict) => verdict.status === status
+  })
+
 const program = Effect.gen(function*() {
   yield* HealthProbes.waitUntilReady
   yield* probe
-  for (const dependency of ["recommendations", "database"]) {
-    failing.add(dependency)
-    yield* Effect.sleep("300 millis")
-    yield* probe
-  }
+  failing.add("recommendations")
+  yield* until("degraded")
+  yield* probe
+  failing.add("database")
+  yield* until("unhealthy")
+  yield* probe
 })
 
 NodeRuntime.runMain(Effect.provide(program, Layer.provideMerge(Server, Health)))

@@ -48,9 +48,9 @@ const printed: { readonly [name: string]: ReadonlyArray<string> } = {
     "0 letters are left"
   ],
   "health-probes": [
-    "ready: 200 {\"status\":\"healthy\"}",
-    "ready: 200 {\"status\":\"degraded\"}",
-    "ready: 503 {\"status\":\"unhealthy\"}"
+    "ready: 200 {\"status\":\"healthy\",\"checks\":[]}",
+    "ready: 200 {\"status\":\"degraded\",\"checks\":[]}",
+    "ready: 503 {\"status\":\"unhealthy\",\"checks\":[]}"
   ],
   "metrics": [
     "resilience_circuit_breaker_calls_total{kind=\"successful\",name=\"forecast\"} 5",

@@ -162,6 +162,7 @@ export const layerJson = (options: Options): Layer.Layer<never> => {
   const plain = plainer(Redaction.redactor(options.redact))
   const logger = Effect.gen(function*() {
     const context = yield* Effect.context<never>()
+    for (const counter of [...Object.values(dropped), unsampled]) counter.updateUnsafe(0, context)
     const sampling = new Sampling(shares)
     const outbox = yield* Outbox.make({
       capacity,

@@ -91,6 +91,9 @@ export interface CallRejected {
 /**
  * A call that a breaker let through has ended. An ignored outcome counts neither for nor against the dependency.
  *
+ * `failureRatio` and `slowRatio` are the shares of bad calls in the circuit's window after this one, from 0 to 1; only where
+ * the breaker has such a rule and keeps its circuits in this process. A circuit that opens forgets its window.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -101,6 +104,8 @@ export interface CallSettled {
   readonly outcome: "success" | "failure" | "ignored"
   readonly slow: boolean
   readonly duration: Duration.Duration
+  readonly failureRatio?: number | undefined
+  readonly slowRatio?: number | undefined
 }
 
 /**
@@ -210,6 +215,32 @@ export interface LimitDecided {
   readonly policy: string
   readonly rule: string
   readonly decision: "allowed" | "denied" | "shadow_denied" | "store_unavailable"
+}
+
+/**
+ * A call began to wait for room in a rate limiter, or is done waiting after it had `waited`, however that ended. `waiting`
+ * is how many calls wait in that line now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LimitWaited {
+  readonly _tag: "LimitWaited"
+  readonly policy: string
+  readonly waiting: number
+  readonly waited?: Duration.Duration | undefined
+}
+
+/**
+ * A request was refused because of its credentials: it had none (`"missing"`), nobody has them (`"unknown"`), or they do not
+ * open what was asked for (`"forbidden"`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AuthenticationFailed {
+  readonly _tag: "AuthenticationFailed"
+  readonly reason: "missing" | "unknown" | "forbidden"
 }
 
 /**
@@ -433,6 +464,8 @@ export type Signal =
   | ConcurrencyDecided
   | ConcurrencyReleased
   | LimitDecided
+  | LimitWaited
+  | AuthenticationFailed
   | FallbackServed
   | Hedged
   | CacheServed

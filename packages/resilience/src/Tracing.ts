@@ -46,6 +46,7 @@ import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
@@ -53,6 +54,7 @@ import { numberBetween, positiveInteger, positiveMillis } from "./internal/optio
 import { type Count, counting, isAccountable, waitIn } from "./internal/telemetrySpans.ts"
 import { choose } from "./internal/tracing/env.ts"
 import { eventOf } from "./internal/tracing/events.ts"
+import * as Pipelines from "./internal/tracing/pipeline.ts"
 import * as Samplers from "./internal/tracing/sampler.ts"
 import { LocalSpan } from "./internal/tracing/span.ts"
 import { Holdings } from "./internal/tracing/trace.ts"
@@ -196,6 +198,47 @@ export const layer = (options: Options = {}): Layer.Layer<never> => {
   )
   return Layer.merge(tracer, Signal.layer(tell))
 }
+
+/**
+ * Runs a call with all of its policies under one span, `resilience.pipeline <name>`, and tells how it ended: what the policies
+ * inside say becomes events of this span, and its duration is in `resilience_pipeline_duration_seconds`.
+ *
+ * `name` is that of a dependency, not of a request: there is a series for each.
+ *
+ * **Example** (Two attempts of one call)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Retry, Signal, Tracing } from "effect-resilience"
+ *
+ * let calls = 0
+ * const flaky = Effect.suspend(() => ++calls === 1 ? Effect.fail("reset") : Effect.succeed("sunny"))
+ * const call = Tracing.attempt(flaky).pipe(Retry.retry(Retry.backoff({ base: "1 millis" })), Tracing.pipeline("weather"))
+ *
+ * const heard: Array<unknown> = []
+ * const listening = Signal.layer((signal) => {
+ *   if (signal._tag === "AttemptSettled") heard.push([signal.name, signal.attempt, signal.outcome])
+ * })
+ * await Effect.runPromise(Effect.provide(call, listening))
+ * heard // => [["weather", 1, "failure"], ["weather", 2, "success"]]
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const pipeline: {
+  (name: string): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, name: string): Effect.Effect<A, E, R>
+} = dual(2, Pipelines.pipeline)
+
+/**
+ * Runs one attempt of a call under a span `resilience.attempt` with its number in `resilience.attempt.number`, inside of what
+ * repeats it. Numbers count from 1 within the {@link pipeline} around; outside of one each attempt is the first, of `"unnamed"`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const attempt = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => Pipelines.attempt(self)
 
 /** Adds what a policy says to the span that it belongs to, and has its trace kept. */
 const tell: Signal.Listener = (signal, fiber) => {

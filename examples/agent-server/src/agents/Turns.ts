@@ -7,7 +7,6 @@
  */
 import type * as Deadline from "effect-resilience/Deadline"
 import { SessionMetrics } from "effect-resilience/SessionMetrics"
-import type * as Prompt from "effect/ai/Prompt"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -16,19 +15,22 @@ import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { isApology } from "../letters/apology.ts"
 import * as Attempts from "../letters/attempts.ts"
 import { DeadTurn, isWorthKeeping } from "../letters/DeadTurn.ts"
 import { type FailedTurn, FailedTurns, keep } from "../letters/FailedTurns.ts"
 import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import * as policies from "../policies.ts"
-import { type Hold, type NameInUse, type NameReused, Requests, type TurnIds } from "../sessions/Requests.ts"
-import { type Message, type Served, type SessionMissing, Sessions, StorageError } from "../sessions/Sessions.ts"
-import * as Agents from "./Agents.ts"
+import { type Hold, NameInUse, type NameReused, Requests, type TurnIds } from "../sessions/Requests.ts"
+import { type SessionMissing, Sessions, StorageError } from "../sessions/Sessions.ts"
+import * as Spans from "../telemetry/spans.ts"
+import type * as Agents from "./Agents.ts"
 import { type Answer, ask, type AskError } from "./ask.ts"
-import { askModels, type ModelAnswer, type ModelsError, type Services } from "./askModels.ts"
+import type { Services } from "./askModels.ts"
+import { type CompleteError, completeTurn } from "./completeTurn.ts"
+import { nothingSaid, promptOf } from "./prompt.ts"
 import type { Replies } from "./replies.ts"
 import * as TurnOrder from "./TurnOrder.ts"
+import { toReply, type TurnReply } from "./TurnReply.ts"
 
 /** What a client asks for: something to say to an agent, and the session to go on with if there is one. */
 export interface TurnRequest {
@@ -41,22 +43,6 @@ export interface TurnRequest {
   readonly requestId?: string | undefined
   /** What its caller calls it, so that it can be sent again without being done again. */
   readonly named?: { readonly caller: string; readonly name: string } | undefined
-}
-
-/** A turn that is over and stored. */
-export interface TurnReply {
-  readonly sessionId: string
-  readonly agent: string
-  readonly text: string
-  readonly model: string
-  readonly usage: {
-    readonly promptTokens: number
-    readonly completionTokens: number
-    readonly costUsd: number | null
-  }
-  readonly served: Served
-  /** The dead letter of a turn that got no more than an apology. */
-  readonly letterId?: string
 }
 
 /** Hears of a turn while it happens. */
@@ -91,14 +77,6 @@ export interface Begun {
   readonly run: Turn
   readonly isReplayed: boolean
 }
-
-/** The agent of a turn that is to be completed is no more. */
-class AgentGone extends Data.TaggedError("AgentGone")<{ readonly agent: string }> {
-  override readonly message = `There is no agent ${JSON.stringify(this.agent)} any more`
-}
-
-/** Why a turn could not be completed. */
-export type CompleteError = ModelsError | Deadline.DeadlineExceeded | SessionMissing | StorageError | AgentGone
 
 /** Runs the turns of all sessions. */
 export class Turns extends Context.Service<Turns, {
@@ -135,7 +113,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const requests = yield* Requests
   const letters = yield* FailedTurns
   const metrics = yield* SessionMetrics
-  const services = yield* Effect.context<Services | Replies>()
+  const context = yield* Effect.context<Services | Replies | Sessions | Requests>()
   const { now } = yield* policies.Policies
   const order = TurnOrder.make({ waiting: Effect.map(now, ({ turns }) => turns.waiting) })
 
@@ -143,10 +121,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const store = (work: Work, answer: Answer): Effect.Effect<TurnReply, TurnError> =>
     sessions.atomically(Effect.gen(function*() {
       const { hold, request, turn } = work
+      // An earlier try was kept, and a redrive has just completed it: that reply is the one.
+      if (hold?.letter !== undefined && (yield* sessions.servedIn(turn.id)) !== undefined) return yield* new NameInUse()
       yield* sessions.append({ ...spoken(work), replied: answer.text, served: answer.served })
       const letterId = answer.exhausted === undefined
         ? undefined
-        : yield* keep(letters, failedTurn(work), Attempts.ofError(answer.exhausted))
+        : yield* keep(letters, failedTurn(work, { apologised: true }), Attempts.ofError(answer.exhausted))
       const reply: TurnReply = {
         ...toReply(request.agent, turn.sessionId, answer),
         ...(letterId === undefined ? {} : { letterId })
@@ -171,12 +151,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
         ? nothingSaid
         : yield* sessions.recent(turn.sessionId, history.messages)
       work.after = next
-      const prompt = promptOf(request.agent, within(history.characters, messages), request.message)
+      const prompt = promptOf(request.agent, messages, request.message, history.characters)
       if (listener !== undefined) yield* listener.onThinking
       const answer = yield* ask(
         { agent: request.agent.name, message: request.message, prompt },
         { ...options, onDelta: listener?.onDelta }
-      ).pipe(Effect.provideContext(services), TurnMeasures.stage("llm"))
+      ).pipe(Effect.provideContext(context), TurnMeasures.stage("llm"))
       yield* TurnMeasures.tell((session) => session.count("llm", answer.completionTokens))
       return yield* store(work, answer)
     }).pipe(
@@ -192,7 +172,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         if (work.hold !== undefined) yield* requests.letGo(work.hold, undefined)
         return yield* Effect.failCause(cause)
       }
-      const letterId = yield* keep(letters, failedTurn(work), Attempts.ofCause(cause))
+      const letterId = yield* keep(letters, failedTurn(work, { apologised: false }), Attempts.ofCause(cause))
       if (work.hold !== undefined) yield* requests.letGo(work.hold, letterId)
       return yield* new DeadTurn({ letterId, sessionId: work.turn.sessionId, cause })
     })
@@ -207,46 +187,15 @@ const make = Effect.fnUntraced(function*(options: Options) {
         ),
         (cause) => keepFailed(work, cause)
       )
-    ).pipe(Effect.annotateLogs("agent", work.request.agent.name))
+    ).pipe(
+      Effect.annotateLogs("agent", work.request.agent.name),
+      Spans.invokeAgent(work.request.agent.name, work.turn.sessionId)
+    )
 
   const toRun = Effect.fnUntraced(function*(request: TurnRequest, turn: TurnIds, hold: Hold | undefined) {
     const askedAt = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))
     const after = request.sessionId === undefined ? 0 : null
     return { run: run({ request, turn, hold, askedAt, after }), isReplayed: false }
-  })
-
-  const completed = Effect.fnUntraced(function*(failed: FailedTurn) {
-    const isComplete = Effect.map(
-      sessions.servedIn(failed.turn),
-      (served) => served !== undefined && !isApology(served)
-    )
-    if (yield* isComplete) return
-    const agent = Agents.find(failed.agent)
-    if (agent === undefined) return yield* new AgentGone({ agent: failed.agent })
-    const { history } = (yield* now).turns
-    const { messages } = failed.first
-      ? nothingSaid
-      : yield* sessions.recent(failed.session_id, history.messages, failed.after)
-    const answer = yield* Effect.provideContext(
-      askModels(promptOf(agent, within(history.characters, messages), failed.message), options),
-      services
-    )
-    yield* sessions.atomically(Effect.gen(function*() {
-      const before = yield* sessions.servedIn(failed.turn)
-      if (before !== undefined && !isApology(before)) return
-      const turn = {
-        id: failed.turn,
-        sessionId: failed.session_id,
-        agent: agent.name,
-        first: failed.first,
-        said: failed.message,
-        replied: answer.text,
-        served: answer.served
-      }
-      yield* before === undefined ? sessions.append(turn) : sessions.replaceReply(turn)
-      const reply = toReply(agent, failed.session_id, answer)
-      yield* requests.answerTurn(failed.turn, JSON.stringify(reply))
-    }))
   })
 
   return Turns.of({
@@ -264,15 +213,16 @@ const make = Effect.fnUntraced(function*(options: Options) {
       return yield* toRun(request, begun.hold.turn, begun.hold)
     }),
     complete: (failed) =>
-      completed(failed).pipe(policies.wholeTurn(options.maxRun), Effect.annotateLogs("agent", failed.agent))
+      Effect.provideContext(completeTurn(failed, options), context).pipe(
+        policies.wholeTurn(options.maxRun),
+        Effect.annotateLogs("agent", failed.agent)
+      )
   })
 })
 
 /** A turn that happened before: the listener gets all of the reply at once. */
 const replaying = (reply: TurnReply): Turn => (listener) =>
   Effect.as(listener === undefined ? Effect.void : listener.onDelta(reply.text), reply)
-
-const nothingSaid: { readonly messages: ReadonlyArray<Message>; readonly next: number } = { messages: [], next: 0 }
 
 const spoken = ({ request, turn }: Work) => ({
   id: turn.id,
@@ -282,11 +232,15 @@ const spoken = ({ request, turn }: Work) => ({
   said: request.message
 })
 
-const failedTurn = ({ after, askedAt, request, turn }: Work): FailedTurn => ({
+const failedTurn = (
+  { after, askedAt, request, turn }: Work,
+  { apologised }: { readonly apologised: boolean }
+): FailedTurn => ({
   turn: turn.id,
   agent: request.agent.name,
   session_id: turn.sessionId,
   first: request.sessionId === undefined,
+  apologised,
   after,
   message: request.message,
   request_id: request.requestId ?? null,
@@ -299,30 +253,3 @@ export const layer = (
   options: Options
 ): Layer.Layer<Turns, never, Sessions | Requests | FailedTurns | SessionMetrics | Services | Replies> =>
   Layer.effect(Turns, make(options))
-
-const promptOf = (agent: Agents.Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
-  { role: "system", content: agent.system },
-  ...history.map(({ content, role }) => ({ role, content })),
-  { role: "user", content: message }
-]
-
-/** The last messages that together have at most so many characters, from something that the user said on. */
-const within = (characters: number, history: ReadonlyArray<Message>): ReadonlyArray<Message> => {
-  let left = characters
-  const tooMuch = history.findLastIndex(({ content }) => (left -= content.length) < 0)
-  const start = history.findIndex(({ role }, index) => index > tooMuch && role === "user")
-  return start === -1 ? [] : history.slice(start)
-}
-
-const toReply = (agent: Agents.Agent, sessionId: string, answer: ModelAnswer): TurnReply => ({
-  sessionId,
-  agent: agent.name,
-  text: answer.text,
-  model: answer.model,
-  usage: {
-    promptTokens: answer.promptTokens,
-    completionTokens: answer.completionTokens,
-    costUsd: answer.costUsd
-  },
-  served: answer.served
-})

@@ -7,6 +7,7 @@ import { AgentsApi } from "./AgentsApi.ts"
 import { ChatApi } from "./ChatApi.ts"
 import { FallbackChainsApi } from "./FallbackChainsApi.ts"
 import { HealthApi } from "./HealthApi.ts"
+import { ProfileApi } from "./ProfileApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
 import { SimApi } from "./SimApi.ts"
 import { VoiceApi } from "./VoiceApi.ts"
@@ -24,6 +25,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(AdminApi.RateLimits)
   .add(AdminApi.DeadLetters)
   .add(AdminApi.Policies)
+  .add(ProfileApi)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

@@ -79,8 +79,8 @@ const ofDeadTurn = ({ cause, letterId, sessionId }: DeadTurn<TurnError>): Effect
   })
 
 /** Tells the log what the client is not told. */
-export const logFailure = (info: Failure.Info) =>
-  Effect.annotateLogs(Effect.logWarning("The turn failed"), {
+export const logFailure = (info: Failure.Info, what = "The turn failed") =>
+  Effect.annotateLogs(Effect.logWarning(what), {
     kind: info.kind,
     code: info.code,
     reason: info.message

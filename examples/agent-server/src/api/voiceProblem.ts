@@ -26,7 +26,7 @@ export const voiceProblem = (error: VoiceFailure): Effect.Effect<VoiceTurnProble
     case "UnknownAgent":
       return Effect.succeed(agentNotFound(error.agent))
     case "SpeechFailed":
-      return speechProblem(error)
+      return speechProblem(error, "The turn failed")
     default:
       return turnProblem(error)
   }
@@ -38,9 +38,9 @@ const badRecording: { readonly [P in Wav.Problem]: string } = {
   NoSamples: "There is nothing in the WAV file."
 }
 
-/** The problem for why speech could not be understood, or made. */
-export const speechProblem = ({ cause }: SpeechFailed): Effect.Effect<VoiceTurnProblem> =>
-  Effect.flatMap(Failure.classify(cause), (info) => Effect.as(logFailure(info), ofService(info)))
+/** The problem for why speech could not be understood, or made. The log is told what that led to. */
+export const speechProblem = ({ cause }: SpeechFailed, what: string): Effect.Effect<VoiceTurnProblem> =>
+  Effect.flatMap(Failure.classify(cause), (info) => Effect.as(logFailure(info, what), ofService(info)))
 
 const ofService = (info: Failure.Info): VoiceTurnProblem => {
   const seconds = retryAfterSeconds(info)

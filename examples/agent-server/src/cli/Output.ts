@@ -36,7 +36,7 @@ const writeTo = (sink: Sink, text: string): Effect.Effect<void> =>
   Effect.callback((resume) => void sink.write(text, () => resume(Effect.void)))
 
 /** A bar of so many cells at most, that fits into a line with what stands beside it. */
-export const bar = ({ done, note, total }: Far, title: string, columns: number): string => {
+const bar = ({ done, note, total }: Far, title: string, columns: number): string => {
   const numbers = `${done}/${total}  ${note}`
   const room = Math.min(30, columns - title.length - numbers.length - 6)
   if (room < 4) return `${title} ${numbers}`.slice(0, Math.max(0, columns - 1))

@@ -26,9 +26,11 @@ export const middleware = (
 
 /** What a page may read of a reply beside the few headers that it always may. */
 const exposed = [
+  "idempotency-replayed",
   "retry-after",
   "ratelimit",
   "ratelimit-policy",
+  "x-dead-letter",
   "x-degraded",
   "x-ratelimit-limit",
   "x-ratelimit-remaining",

@@ -2,16 +2,20 @@
 import * as Bulkhead from "effect-resilience/Bulkhead"
 import * as Admission from "effect-resilience/http/Admission"
 import * as ClientAddress from "effect-resilience/http/ClientAddress"
+import * as HttpMetrics from "effect-resilience/http/HttpMetrics"
 import * as Problem from "effect-resilience/http/Problem"
 import * as ProblemReplies from "effect-resilience/http/ProblemReplies"
 import * as RequestId from "effect-resilience/http/RequestId"
+import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import { flow } from "effect/Function"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import { kind } from "../api/problemKinds.ts"
+import * as Traces from "../telemetry/traces.ts"
 import * as Cors from "./Cors.ts"
 import * as RequestLog from "./RequestLog.ts"
 import { isProbe, type Routes } from "./Routes.ts"
@@ -19,8 +23,10 @@ import { isProbe, type Routes } from "./Routes.ts"
 /** What is let in, and from where. */
 export interface Options {
   readonly table: Routes
-  /** A body larger than this is refused before it is read to its end. */
+  /** A body larger than this is refused before it is read to its end, unless it is a recording. */
   readonly maxBodyBytes: number
+  /** The same for endpoints that take sound. */
+  readonly maxAudioBytes: number
   /** How many requests are served at once. More are refused at the door; probes are let in all the same. */
   readonly maxInFlight: number
   readonly corsOrigins: ReadonlyArray<string>
@@ -39,22 +45,25 @@ const maxHeaders = 100
 export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =>
   Layer.unwrap(Effect.gen(function*() {
     const app = yield* HttpRouter.toHttpEffect(routes)
+    const maxBodySize = ByteSize.bytes(options.maxBodyBytes)
     const door = yield* Admission.make({
       limit: yield* Bulkhead.make({ name: "requests", limit: options.maxInFlight }),
-      maxBodyBytes: options.maxBodyBytes,
+      // What no endpoint takes is refused by what it says to be, and nobody reads it.
+      maxBodyBytes: Math.max(options.maxBodyBytes, options.maxAudioBytes),
       maxHeaders,
       exempt: isProbeRequest(options.table)
     })
     return HttpServer.serve(
-      door.admit(problems(options.table)(app)),
+      door.admit(Effect.provideService(problems(options.table)(app), HttpIncomingMessage.MaxBodySize, maxBodySize)),
       flow(
-        Cors.middleware(options.corsOrigins),
-        RequestLog.middleware(options.table),
-        RequestId.middleware,
-        ClientAddress.middleware(options),
+        HttpMetrics.timed("cors", Cors.middleware(options.corsOrigins)),
+        HttpMetrics.timed("request_log", RequestLog.middleware(options.table)),
+        HttpMetrics.timed("request_id", RequestId.middleware),
+        HttpMetrics.timed("client_address", ClientAddress.middleware(options)),
+        HttpMetrics.middleware({ route: ({ url }) => options.table.find(url)?.path }),
         Effect.provideService(Problem.Described, describe)
       )
-    )
+    ).pipe(Layer.provide(Traces.ofRequests(options.table)))
   }))
 
 const isProbeRequest = (table: Routes) => (request: HttpServerRequest.HttpServerRequest): boolean => {

@@ -23,6 +23,8 @@ export const FailedTurn = Schema.Struct({
   session_id: Schema.String,
   /** The session begins with this turn. */
   first: Schema.Boolean,
+  /** The session has the turn already, with an apology as its reply. */
+  apologised: Schema.Boolean,
   /** How many messages the session had by then; `null` where the turn failed before it was looked. */
   after: Schema.NullOr(Schema.Int),
   message: Schema.String,

@@ -2,7 +2,7 @@
 import type { Served } from "../sessions/Sessions.ts"
 
 /** The name of the route that apologises. */
-export const apologyRoute = "static"
+const apologyRoute = "static"
 
 /** Whether the reply is an apology, so that the turn has yet to be completed. */
 export const isApology = ({ route }: Served): boolean => route === apologyRoute

@@ -36,6 +36,5 @@ export const layer: Layer.Layer<never, never, FailedTurns | Turns | Policies> = 
   })
 )
 
-/** A shared store that does not answer takes calls as far as anybody knows. */
-const stateOf = (breaker: CircuitBreaker.Breaker) =>
-  Effect.catch(breaker.state(), () => Effect.succeed("Closed" as const))
+/** A store that cannot say is no reason to try; the next round asks again. */
+const stateOf = (breaker: CircuitBreaker.Breaker) => Effect.orElseSucceed(breaker.state(), () => "Open" as const)

@@ -37,7 +37,7 @@ export const encryptionWith = (
   keys: ReadonlyArray<LetterKey>
 ): Effect.Effect<DeadLetterQueue.Encryption | undefined> => {
   const [current] = keys
-  if (current === undefined) return Effect.succeed(undefined)
+  if (current === undefined) return Effect.undefined
   return Effect.gen(function*() {
     const opened: Record<string, Aead.Key> = {}
     // They have the length that the algorithm asks for: `parse` saw to it.

@@ -8,7 +8,7 @@ const agentItems = agents.map(({ description, name }) => `<li><code>${name}</cod
 
 const body = `
 <h1>agent-server</h1>
-<p>Text agents that stay up while their language-model providers fall over.</p>
+<p>Text and voice agents that stay up while their providers fall over.</p>
 <h2>Agents</h2>
 <ul>
 ${agentItems}
@@ -19,6 +19,7 @@ ${agentItems}
 <li><a href="/openapi.json">/openapi.json</a> the same for programs</li>
 <li><a href="/v1/agents">/v1/agents</a> the agents</li>
 <li><code>POST /v1/agents/{agent}/chat</code> talk to one of them</li>
+<li><code>POST /v1/speech_to_speech</code> the same aloud</li>
 <li><code>GET, DELETE /v1/sessions/{id}</code> what has been said</li>
 <li><a href="/health/live">/health/live</a> whether the server runs</li>
 </ul>

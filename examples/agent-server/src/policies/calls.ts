@@ -71,10 +71,7 @@ export const atRoute =
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Refusal, R | Policies> =>
     Policies.use((policies) => policies.at(dependency)(timing.attempt(self)))
 
-/**
- * Asks a speech service, with retries, behind its breaker. One attempt gets a share of what is left of the turn, so that one
- * which hangs leaves time for the other service.
- */
+/** Asks a speech service, with retries, behind its breaker. One attempt gets a share of what is left of the turn. */
 export const atService = (dependency: SpeechDependency) =>
 <A, E, R>(
   self: Effect.Effect<A, E, R>
@@ -82,7 +79,7 @@ export const atService = (dependency: SpeechDependency) =>
   Policies.use((policies) =>
     Effect.flatMap(policies.now, ({ voice }) =>
       policies.at(dependency)(
-        Effect.flatMap(shareOfRest(voice.attempt), (time) => Deadline.attempt(self, time))
+        Effect.flatMap(shareOfRest(voice.attempts[placeOf(dependency)]), (time) => Deadline.attempt(self, time))
       ))
   )
 
@@ -94,6 +91,9 @@ export const leavingTimeForText = <A, E, R>(
     Policies.use(({ now }) => now),
     ({ voice }) => Effect.flatMap(shareOfRest(voice.speaking), (time) => Deadline.within(self, time))
   )
+
+const placeOf = (dependency: SpeechDependency): "primary" | "backup" =>
+  dependency.endsWith("-primary") ? "primary" : "backup"
 
 const shareOfRest = (share: number): Effect.Effect<Duration.Duration> =>
   Effect.map(

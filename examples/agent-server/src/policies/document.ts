@@ -116,10 +116,11 @@ export const Sections = Schema.Struct({
   voice: Schema.Struct({
     cooldown: Cooldown,
     maxWait: TimeOrNone,
-    attempt: Share,
+    attempts: Schema.Struct({ primary: Share, backup: Share }),
     speaking: Share,
     silence: number((n) => n >= 0 && n <= 1, "a number from 0 to 1"),
-    maxSpoken: Count
+    maxSpoken: Count,
+    maxSpeechBytes: Count
   })
 })
 export type Sections = typeof Sections.Type

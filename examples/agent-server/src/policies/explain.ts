@@ -27,7 +27,9 @@ export const explain = ({ chain, health, letters, limits, turns, voice }: Values
     `  - budget: ${limit} USD in ${time(window ?? "1 day")}; a warning at ${
       share(warnAt ?? 0)
     }, the cheapest model from 100 % on, none from ${share(denyAt ?? 0)}`,
-    `  - speech: ${share(voice.attempt)} of what is left for an attempt, ${share(voice.speaking)} for speaking`,
+    `  - speech: ${share(voice.attempts.primary)} of what is left for an attempt of a primary service, ${
+      share(voice.attempts.backup)
+    } for one of a backup, ${share(voice.speaking)} for speaking`,
     "What stands beside turns:",
     `  - health: each dependency every ${time(health.interval)}, for at most ${
       time(health.timeout)

@@ -1,7 +1,5 @@
 /** The chain of language models: a route for each, asked one after the other until one answers. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as FallbackChain from "effect-resilience/FallbackChain"
-import * as RequestId from "effect-resilience/http/RequestId"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -12,6 +10,8 @@ import type { Provider } from "../config.ts"
 import * as policies from "../policies.ts"
 import * as Simulator from "../sim/Simulator.ts"
 import { CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import * as Measured from "../telemetry/measured.ts"
+import { client } from "./client.ts"
 import { real, simulated, type Target } from "./languageModel.ts"
 
 /** The route that a call is on: the model, what its provider calls it, and whose policies it has. */
@@ -31,6 +31,8 @@ const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>) {
   // The environment may name one model twice; it is asked once.
   const targets = Arr.dedupeWith(all, (one, other) => one.route === other.route)
   if (!Arr.isReadonlyArrayNonEmpty(targets)) return yield* new CannotStart({ lines: ["there is no language model"] })
+  // A route is built when it is asked first.
+  for (const { dependency, model } of targets) yield* Measured.declareModel(labelsOf(dependency, model))
   /** The providers to ask, the first choice first. */
   let routes: ReadonlyArray<policies.Dependency> = []
   const chain = yield* FallbackChain.make(
@@ -41,7 +43,7 @@ const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>) {
         Layer.effect(
           ModelRoute,
           Effect.map(LanguageModel.LanguageModel, (languageModel) => ({ languageModel, model, dependency }))
-        ).pipe(Layer.provide(layer)),
+        ).pipe(Layer.provide(Layer.provide(Measured.languageModel(labelsOf(dependency, model)), layer))),
         { when: () => routes.includes(dependency) }
       ))
   )
@@ -58,6 +60,12 @@ const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>) {
   })
 })
 
+/** What the metrics of a model are labelled with. */
+const labelsOf = (dependency: policies.Dependency, model: string) => ({
+  provider: dependency === "llm-anthropic" ? "anthropic" : "openai",
+  model
+})
+
 /** Where in the order of the policies it is; what they leave out, behind all others. */
 const placeOf = (routes: ReadonlyArray<policies.Dependency>, { dependency }: Target): number =>
   routes.includes(dependency) ? routes.indexOf(dependency) : Infinity
@@ -71,12 +79,6 @@ const tuningOf = (
     const { contextWindow, price, quality } = factsOf(models, model)
     return [route, { priority: chain.routes.indexOf(dependency), contextWindow, quality, cost: price }]
   }))
-
-/** A client that sends the request's id on with every call. */
-const client = Layer.provide(
-  RequestId.layerClient,
-  NodeHttpClient.layerUndiciOptions({ connections: policies.providerConnections })
-)
 
 /** Provides the chain, under the policies; where its models are simulated with the simulator beside it, for `/sim/faults`. */
 export const layer = (provider: Provider): Layer.Layer<Models, CannotStart, policies.Policies> =>

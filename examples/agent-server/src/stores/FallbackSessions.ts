@@ -14,6 +14,7 @@
  */
 import * as Failure from "effect-resilience/Failure"
 import * as FallbackChain from "effect-resilience/FallbackChain"
+import * as Retry from "effect-resilience/Retry"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -166,7 +167,9 @@ export const layer = (
     primary: Layer.effect(KeyValueStore.KeyValueStore, Effect.map(Sessions, SessionsAsStore.make)),
     secondary: options.journal,
     writes: options.whileAway === "journal" ? "journal" : "readOnly",
-    timeout: "3 seconds"
+    timeout: "3 seconds",
+    // What is not in a copy waits for it.
+    recheck: Retry.backoff({ base: "500 millis", cap: "5 seconds", jitter: "none" })
   })
   return Layer.provide(Layer.effect(Sessions, make), chain)
 }

@@ -1,21 +1,19 @@
 /** Transcribes and speaks, each with a service and its backup, under the server's policies. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as Bulkhead from "effect-resilience/Bulkhead"
 import type * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import type * as Deadline from "effect-resilience/Deadline"
 import * as FallbackChain from "effect-resilience/FallbackChain"
-import * as RequestId from "effect-resilience/http/RequestId"
 import * as AiError from "effect/ai/AiError"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Wav from "../audio/wav.ts"
 import * as policies from "../policies.ts"
+import { client } from "../providers/client.ts"
 import { invalid } from "../providers/send.ts"
 import * as SpeechToText from "../providers/SpeechToText.ts"
 import * as TextToSpeech from "../providers/TextToSpeech.ts"
@@ -80,7 +78,7 @@ const targets = (
 
 const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: BaseUrlOf) {
   const guards = yield* Effect.context<policies.Policies>()
-  const { whenever } = yield* policies.Policies
+  const { now, whenever } = yield* policies.Policies
   const stt = yield* FallbackChain.make(
     "stt",
     Arr.map(
@@ -105,67 +103,58 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
   })
   return Speech.of({
     transcribe: (recording) =>
-      Effect.suspend(() => {
-        const calls = { count: 0 }
-        return stt.runServed(counted(calls, SpeechToText.SpeechToText.use((each) => each.transcribe(recording)))).pipe(
-          Effect.map(([text, served]): Heard => ({
-            text: text.toWellFormed().trim(),
-            served: servedBy(served, calls)
-          })),
-          Effect.provideContext(guards)
-        )
-      }),
+      counting((call) => stt.runServed(call), SpeechToText.SpeechToText.use((each) => each.transcribe(recording))).pipe(
+        Effect.map(([text, served]): Heard => ({ text: text.toWellFormed().trim(), served })),
+        Effect.provideContext(guards)
+      ),
     speak: (text) =>
-      Effect.suspend(() => {
-        const calls = { count: 0 }
-        return tts.runServed(counted(calls, TextToSpeech.TextToSpeech.use((each) => collected(each.speak(text))))).pipe(
-          Effect.map(([spoken, served]): Spoken => ({ ...spoken, served: servedBy(served, calls) })),
+      Effect.flatMap(now, ({ voice }) =>
+        counting(
+          (call) => tts.runServed(call),
+          TextToSpeech.TextToSpeech.use((each) => collected(each.speak(text), voice.maxSpeechBytes))
+        )).pipe(
+          Effect.map(([spoken, served]): Spoken => ({ ...spoken, served })),
           Effect.provideContext(guards)
         )
-      })
   })
 })
 
-interface Calls {
-  count: number
-}
-
-const counted = <A, E, R>(calls: Calls, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** Runs a call along a chain, and counts how often it was made, retries included. */
+const counting = <A, E, R, E2, R2>(
+  run: (call: Effect.Effect<A, E, R>) => Effect.Effect<readonly [A, FallbackChain.Served], E2, R2>,
+  call: Effect.Effect<A, E, R>
+): Effect.Effect<readonly [A, Served], E2, R2> =>
   Effect.suspend(() => {
-    calls.count++
-    return self
+    let attempts = 0
+    const counted = Effect.suspend(() => {
+      attempts++
+      return call
+    })
+    return Effect.map(run(counted), ([answer, { degraded, route }]) => [answer, { route, degraded, attempts }] as const)
   })
-
-const servedBy = ({ degraded, route }: FallbackChain.Served, calls: Calls): Served => ({
-  route,
-  degraded,
-  attempts: calls.count
-})
 
 /** All of what is said, if it is a recording. */
-const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
+const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>, maxBytes: number) =>
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
     const chunks: Array<Uint8Array> = []
+    let length = 0
     let beganAt: bigint | undefined
-    yield* Stream.runForEach(speech, (chunk) =>
-      Effect.sync(() => {
-        if (chunk.length > 0) beganAt ??= clock.monotonicTimeNanosUnsafe()
-        chunks.push(chunk)
-      }))
+    yield* Stream.runForEach(speech, (chunk) => {
+      if (chunk.length > 0) beganAt ??= clock.monotonicTimeNanosUnsafe()
+      chunks.push(chunk)
+      length += chunk.length
+      return length > maxBytes ? Effect.fail(noSpeech("what is said does not end")) : Effect.void
+    })
     const bytes = new Uint8Array(Buffer.concat(chunks))
     if (beganAt === undefined || Wav.read(bytes)._tag !== "Wav") {
-      return yield* AiError.make({
-        module: "TextToSpeech",
-        method: "speak",
-        reason: invalid("what was said is not a WAV file")
-      })
+      return yield* noSpeech("what was said is not a WAV file")
     }
     return { bytes, beganAt }
   })
 
-/** A client that sends the request's id on with every call. */
-const client: Layer.Layer<HttpClient.HttpClient> = Layer.provide(RequestId.layerClient, NodeHttpClient.layerUndici)
+const noSpeech = (description: string): AiError.AiError =>
+  AiError.make({ module: "TextToSpeech", method: "speak", reason: invalid(description) })
 
 /** Where the simulated services are: those of the program's simulator, or of one of our own. */
 const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Speech) {

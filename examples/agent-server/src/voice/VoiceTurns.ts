@@ -14,7 +14,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Agents from "../agents/Agents.ts"
-import { type BeginError, type TurnError, type TurnReply, Turns, WrongAgent } from "../agents/Turns.ts"
+import type { TurnReply } from "../agents/TurnReply.ts"
+import { type BeginError, type TurnError, Turns, WrongAgent } from "../agents/Turns.ts"
 import type { DeadTurn } from "../letters/DeadTurn.ts"
 import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import * as policies from "../policies.ts"
@@ -152,9 +153,7 @@ const make = Effect.fnUntraced(function*(options: { readonly maxRun: Duration.Du
       policies.leavingTimeForText,
       Effect.provideService(policies.Policies, inForce),
       TurnMeasures.stage("tts"),
-      Effect.catch((cause) =>
-        Effect.as(Effect.logWarning("The reply could not be spoken", cause), new SpeechFailed({ cause }))
-      )
+      Effect.catch((cause) => Effect.succeed(new SpeechFailed({ cause })))
     )
 
   /** The milliseconds from one moment to another, which are a measurement of this stage too. */

@@ -84,8 +84,7 @@ describe("Availability", () => {
       yield* call
       expect(yield* breaker.state()).toBe("Closed")
     }).pipe(
-      Effect.provide(CircuitBreaker.layerStoreMemory),
-      Effect.provide(Availability.layer),
+      Effect.provide([CircuitBreaker.layerStoreMemory, Availability.layer]),
       Effect.scoped
     ))
 })

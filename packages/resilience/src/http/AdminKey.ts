@@ -51,6 +51,7 @@ import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import { authenticationFailed } from "../internal/http/authenticationFailed.ts"
 import { challenged } from "../internal/http/challenged.ts"
 import * as ApiKey from "./ApiKey.ts"
 import * as Problem from "./Problem.ts"
@@ -84,10 +85,16 @@ export const layer = (key: Redacted.Redacted): Layer.Layer<AdminKey> => {
     AdminKey,
     Effect.map(keys, ({ identify }) => {
       const check = Effect.gen(function*() {
-        const { headers } = yield* HttpServerRequest.HttpServerRequest
-        const given = ApiKey.fromHeaders(headers)
-        if (given.length === 0) return yield* challenged(noKey, "Bearer")
-        if (!(yield* isAny(given, identify))) return yield* wrongKey
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const given = ApiKey.fromHeaders(request.headers)
+        if (given.length === 0) {
+          yield* authenticationFailed(request, "missing")
+          return yield* challenged(noKey, "Bearer")
+        }
+        if (!(yield* isAny(given, identify))) {
+          yield* authenticationFailed(request, "forbidden")
+          return yield* wrongKey
+        }
       })
       return {
         bearer: (endpoint) => Effect.andThen(check, endpoint),

@@ -64,7 +64,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { hashed, parse as parseText } from "../internal/http/apiKeyText.ts"
+import { authenticationFailed } from "../internal/http/authenticationFailed.ts"
 import { challenged } from "../internal/http/challenged.ts"
+import type * as Signal from "../Signal.ts"
 import * as Problem from "./Problem.ts"
 
 // -----------------------------------------------------------------------------
@@ -310,15 +312,18 @@ export interface Options {
 
 /** Why a request is refused, and the challenge that goes with it (RFC 6750, 3). */
 interface Refusal {
+  readonly reason: Signal.AuthenticationFailed["reason"]
   readonly message: string
   readonly challenge: string
 }
 
 const noKey: Refusal = {
+  reason: "missing",
   message: "There is no key in the request: send \"Authorization: Bearer <key>\" or \"X-API-Key: <key>\".",
   challenge: "Bearer"
 }
 const unknownKey: Refusal = {
+  reason: "unknown",
   message: "Nobody has this key.",
   challenge: "Bearer error=\"invalid_token\""
 }
@@ -329,14 +334,19 @@ const callerOf = (
 ): Effect.Effect<Caller, Refusal, ApiKeys> =>
   Effect.gen(function*() {
     const keys = fromHeaders(request.headers)
-    if (keys.length === 0) return options?.anonymous === true ? anonymous : yield* Effect.fail(noKey)
+    if (keys.length === 0) return options?.anonymous === true ? anonymous : yield* refused(request, noKey)
     const { identify } = yield* ApiKeys
     for (const key of keys) {
       const caller = yield* identify(key)
       if (caller !== undefined) return caller
     }
-    return yield* Effect.fail(unknownKey)
+    return yield* refused(request, unknownKey)
   })
+
+const refused = (
+  request: HttpServerRequest.HttpServerRequest,
+  refusal: Refusal
+): Effect.Effect<never, Refusal> => Effect.andThen(authenticationFailed(request, refusal.reason), Effect.fail(refusal))
 
 const servedFor = (caller: Caller) => <A, E, R>(app: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   app.pipe(Effect.provideService(Caller, caller), Effect.annotateLogs("caller", caller.name))
@@ -451,10 +461,17 @@ export const requireScope: {
     R | HttpServerRequest.HttpServerRequest
   > => {
     if (caller.scopes.includes(scope)) return self
-    return caller === anonymous
-      ? challenged(new Unauthorized(Problem.says(noKey.message)), noKey.challenge)
-      : challenged(
-        new Forbidden(Problem.says("This key does not open this endpoint.")),
-        "Bearer error=\"insufficient_scope\""
-      )
+    const reason = caller === anonymous ? "missing" : "forbidden"
+    const refusal: Effect.Effect<never, Unauthorized | Forbidden, HttpServerRequest.HttpServerRequest> =
+      caller === anonymous
+        ? challenged(new Unauthorized(Problem.says(noKey.message)), noKey.challenge)
+        : challenged(
+          new Forbidden(Problem.says("This key does not open this endpoint.")),
+          "Bearer error=\"insufficient_scope\""
+        )
+    const tell = Effect.flatMap(
+      HttpServerRequest.HttpServerRequest,
+      (request) => authenticationFailed(request, reason)
+    )
+    return Effect.andThen(tell, refusal)
   }))

@@ -93,7 +93,9 @@ const events = (turn: VoiceTurn): Stream.Stream<VoiceEvent> =>
 
 const toReply = ({ heard, latencies, speech, transcript, turn }: Reply): Effect.Effect<VoiceReply> =>
   Effect.gen(function*() {
-    const failed = speech instanceof SpeechFailed ? yield* speechProblem(speech) : undefined
+    const failed = speech instanceof SpeechFailed
+      ? yield* speechProblem(speech, "The reply could not be spoken")
+      : undefined
     const spoken = speech instanceof SpeechFailed ? undefined : speech
     const stages = { asr: heard, llm: turn.served, tts: spoken?.served ?? null }
     const served = [heard, turn.served, ...(spoken === undefined ? [] : [spoken.served])]

@@ -75,7 +75,10 @@ export class LocalGuard<X> implements Guard<X> {
         const { policy } = setup
         const millis = timed ? world.now() - startedAt : 0
         Machine.settle(policy, circuit, permit, verdict, millis, hint, world)
-        if (heard) this.observers.settled(fiber, key, verdict, millis, millis > policy.slowerThan)
+        if (heard) {
+          const tallies = circuit.window.tallies(world.now)
+          this.observers.settled(fiber, key, verdict, millis, millis > policy.slowerThan, tallies)
+        }
         this.tellMoves(fiber)
       }
       return Effect.onExitPrimitive(

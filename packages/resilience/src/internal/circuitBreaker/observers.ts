@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import * as Signal from "../../Signal.ts"
 import type { Verdict } from "./machine.ts"
 import type { Move } from "./store.ts"
+import type { Tally } from "./windows.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -39,9 +40,23 @@ export class Observers {
     Signal.emitUnsafe(fiber, () => ({ _tag: "CallRejected", name: this.name, key, state, retryAfter, shadow }))
   }
 
-  settled(fiber: AnyFiber, key: string, outcome: Verdict, millis: number, slow: boolean): void {
+  settled(
+    fiber: AnyFiber,
+    key: string,
+    outcome: Verdict,
+    millis: number,
+    slow: boolean,
+    tallies: ReadonlyArray<Tally> = []
+  ): void {
     const duration = Duration.millis(millis)
-    Signal.emitUnsafe(fiber, { _tag: "CallSettled", name: this.name, key, outcome, slow, duration })
+    const ratios: { failureRatio?: number; slowRatio?: number } = {}
+    for (const { bad, calls, rule } of tallies) {
+      // The call opened the circuit, or was let through before it was: nothing is remembered.
+      if (calls === 0) continue
+      if (rule === "FailureRate") ratios.failureRatio = bad / calls
+      if (rule === "SlowCallRate") ratios.slowRatio = bad / calls
+    }
+    Signal.emitUnsafe(fiber, { _tag: "CallSettled", name: this.name, key, outcome, slow, duration, ...ratios })
   }
 
   moved(fiber: AnyFiber, key: string, { from, openFor, openings, reason, to }: Move): void {

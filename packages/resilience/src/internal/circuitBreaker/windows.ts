@@ -9,7 +9,7 @@ import { type Rate, type Rule, rulesOf, type TimeWindow, type Trip } from "./tri
 export type Now = () => number
 
 /** What one rule has counted. */
-interface Tally {
+export interface Tally {
   readonly rule: Rule["_tag"]
   readonly calls: number
   readonly bad: number

@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Failure from "../../Failure.ts"
 import type { FallbackChain } from "../../FallbackChain.ts"
+import { promptText } from "../promptText.ts"
 import { type Charge, CurrentAttempt } from "./engine.ts"
 import type { Usage } from "./order.ts"
 import type { Request } from "./route.ts"
@@ -46,7 +47,7 @@ export const languageModelOf = <E, R>(
   settings: Settings
 ): LanguageModel.LanguageModel => {
   const requestOf = (prompt: Prompt.Prompt): Request => ({
-    usage: { input: settings.tokens(textOf(prompt)) },
+    usage: { input: settings.tokens(promptText(prompt)) },
     ...settings.request?.(prompt)
   })
 
@@ -132,24 +133,17 @@ const metered = <E, R>(
         // A provider that tells no figures is charged by what was heard, too.
         return charge(
           part.usage.inputTokens.total === undefined && part.usage.outputTokens.total === undefined
-            ? { input: tokens(textOf(prompt)), output: tokens(heard) }
+            ? { input: tokens(promptText(prompt)), output: tokens(heard) }
             : { input, output }
         )
       }),
       Stream.onExit(() =>
         finished || heard === undefined
           ? Effect.void
-          : charge({ input: tokens(textOf(prompt)), output: tokens(heard) })
+          : charge({ input: tokens(promptText(prompt)), output: tokens(heard) })
       )
     )
   })
-
-const textOf = (prompt: Prompt.Prompt): string =>
-  prompt.content.map(({ content }) =>
-    typeof content === "string"
-      ? content
-      : content.map((part) => part.type === "text" || part.type === "reasoning" ? part.text : "").join("\n")
-  ).join("\n")
 
 /** An `AiError`, as the service promises, that still says of itself what the chain's error did. */
 const aiErrorOf = (method: string, error: unknown): unknown => {

@@ -14,7 +14,7 @@ import type {
 import { Circuits } from "./circuits.ts"
 import type { LabelValues } from "./family.ts"
 import { counterOf, gaugeOf, histogramOf } from "./fromCatalogue.ts"
-import { addTo, type Instrument, observeIn, setTo } from "./instruments.ts"
+import { addTo, changeBy, type Instrument, observeIn, setTo } from "./instruments.ts"
 import type { HistogramSeries, NumberSeries } from "./series.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
@@ -25,6 +25,9 @@ const count = (instrument: Instrument<NumberSeries>, fiber: AnyFiber, values: La
 const set = (instrument: Instrument<NumberSeries>, fiber: AnyFiber, values: LabelValues, to: number): void =>
   setTo(fiber, instrument.shape.name, instrument.seriesFor(fiber, values), to)
 
+const change = (instrument: Instrument<NumberSeries>, fiber: AnyFiber, values: LabelValues, by: number): void =>
+  changeBy(fiber, instrument.shape.name, instrument.seriesFor(fiber, values), by)
+
 const time = (
   instrument: Instrument<HistogramSeries>,
   fiber: AnyFiber,
@@ -33,8 +36,6 @@ const time = (
 ): void => observeIn(fiber, instrument.shape.name, instrument.seriesFor(fiber, values), Duration.toSeconds(duration))
 
 const instruments = () => ({
-  pipeline: histogramOf("resilience_pipeline_duration_seconds"),
-  attempts: histogramOf("resilience_attempt_duration_seconds"),
   retryCalls: counterOf("resilience_retry_calls_total"),
   retryAttempts: counterOf("resilience_retry_attempts_total"),
   retryBackoff: histogramOf("resilience_retry_backoff_seconds"),
@@ -59,7 +60,18 @@ const instruments = () => ({
   hedgesRefused: counterOf("resilience_hedges_refused_total"),
   cacheRequests: counterOf("cache_requests_total"),
   letters: counterOf("dlq_messages_total"),
-  healthStatus: gaugeOf("health_check_status")
+  redrives: counterOf("dlq_redrives_total"),
+  evicted: counterOf("dlq_evicted_total"),
+  healthStatus: gaugeOf("health_check_status"),
+  healthDuration: histogramOf("health_check_duration_seconds"),
+  ready: gaugeOf("health_ready"),
+  pipeline: histogramOf("resilience_pipeline_duration_seconds"),
+  attempt: histogramOf("resilience_attempt_duration_seconds"),
+  failureRatio: gaugeOf("resilience_circuit_breaker_failure_ratio"),
+  slowRatio: gaugeOf("resilience_circuit_breaker_slow_call_ratio"),
+  limiterWaiting: gaugeOf("resilience_rate_limiter_waiting"),
+  limiterWait: histogramOf("resilience_rate_limiter_wait_seconds"),
+  authFailures: counterOf("auth_failures_total")
 })
 
 type Instruments = ReturnType<typeof instruments>
@@ -143,6 +155,8 @@ const record = (all: Instruments, state: State, signal: Signal, fiber: AnyFiber)
     case "CallSettled": {
       const { name, outcome, slow } = signal
       if (slow) count(all.circuitCalls, fiber, { name, kind: "slow" })
+      if (signal.failureRatio !== undefined) set(all.failureRatio, fiber, { name }, signal.failureRatio)
+      if (signal.slowRatio !== undefined) set(all.slowRatio, fiber, { name }, signal.slowRatio)
       return count(all.circuitCalls, fiber, { name, kind: settledKinds[outcome] })
     }
     case "ConcurrencyDecided":
@@ -150,6 +164,20 @@ const record = (all: Instruments, state: State, signal: Signal, fiber: AnyFiber)
       return concurrency(all, state, signal, fiber)
     case "LimitDecided":
       return count(all.decisions, fiber, { name: signal.policy, rule: signal.rule, decision: signal.decision })
+    case "LimitWaited": {
+      const { policy: name, waited } = signal
+      change(all.limiterWaiting, fiber, { name }, waited === undefined ? 1 : -1)
+      if (waited !== undefined) time(all.limiterWait, fiber, { name }, waited)
+      return
+    }
+    case "PipelineSettled":
+      return time(all.pipeline, fiber, { name: signal.name, outcome: signal.outcome }, signal.duration)
+    case "AttemptSettled": {
+      const { attempt, duration, name, outcome } = signal
+      return time(all.attempt, fiber, { name, attempt: attempt > 3 ? "4+" : `${attempt}`, outcome }, duration)
+    }
+    case "AuthenticationFailed":
+      return count(all.authFailures, fiber, { reason: signal.reason })
     case "FallbackServed": {
       const { chain, degraded, reason, route } = signal
       if (degraded) count(all.fallbacks, fiber, { chain, route, reason: reason ?? "none" })
@@ -169,14 +197,17 @@ const record = (all: Instruments, state: State, signal: Signal, fiber: AnyFiber)
       return count(all.cacheRequests, fiber, { cache: signal.cache, result: signal.result })
     case "DeadLettered":
       return count(all.letters, fiber, { queue: signal.queue, kind: signal.kind })
-    case "PipelineSettled":
-      return time(all.pipeline, fiber, { name: signal.name, outcome: signal.outcome }, signal.duration)
-    case "AttemptSettled": {
-      const { attempt, duration, name, outcome } = signal
-      return time(all.attempts, fiber, { name, attempt: attempt < 4 ? `${attempt}` : "4+", outcome }, duration)
-    }
+    case "LetterRedriven":
+      return count(all.redrives, fiber, { queue: signal.queue, outcome: signal.outcome })
+    case "LetterEvicted":
+      return count(all.evicted, fiber, { queue: signal.queue, reason: signal.reason })
+    case "HealthChecked":
+      time(all.healthDuration, fiber, { check: signal.check }, signal.duration)
+      return set(all.healthStatus, fiber, { check: signal.check }, health[signal.state])
     case "HealthChanged":
       return set(all.healthStatus, fiber, { check: signal.check }, health[signal.to])
+    case "ReadinessChanged":
+      return set(all.ready, fiber, {}, Number(signal.ready))
   }
 }
 

@@ -2,6 +2,8 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Signal from "../../Signal.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import type { Asked } from "./checks.ts"
 import * as Decision from "./decision.ts"
@@ -74,6 +76,7 @@ export const wait = (
     return Effect.acquireUseRelease(
       Effect.sync(() => {
         room.enter(visitor)
+        tell(fiber, line, visitor)
         if (line.uniform) {
           asked.entries.forEach(({ cost }, index) => line.ahead[index] = (line.ahead[index] ?? 0) + cost)
         }
@@ -84,9 +87,19 @@ export const wait = (
           if (line.uniform) asked.entries.forEach(({ cost }, index) => line.ahead[index]! -= cost)
           if (room.current === visitor) line.refusal = undefined
           room.leave(visitor)
+          tell(fiber, line, visitor, monotonicMillis(fiber) - now)
         })
     )
   })
+
+/** The first policy that a call is checked against names its line. */
+const tell = (fiber: Fiber.Fiber<unknown, unknown>, { room }: Line, { asked }: Visitor, waited?: number): void =>
+  Signal.emitUnsafe(fiber, () => ({
+    _tag: "LimitWaited",
+    policy: asked.policies[0]!.name,
+    waiting: room.size,
+    ...(waited === undefined ? {} : { waited: Duration.millis(waited) })
+  }))
 
 /** Waits until it is this one's turn, or too late. */
 const turn = (line: Line, visitor: Visitor, deadline: number): Effect.Effect<void> =>

@@ -26,6 +26,9 @@ type Unit = "seconds" | "bytes" | "ratio" | "usd" | "tokens" | "count" | "state"
 /** `application`: nothing in these packages feeds it; the name is kept so that all who do use the same one. */
 type Feeder =
   | "Metrics.layer"
+  | "HttpMetrics"
+  | "LanguageModelMetrics"
+  | "StoreMetrics"
   | "SessionMetrics"
   | "Metrics"
   | "Logging"

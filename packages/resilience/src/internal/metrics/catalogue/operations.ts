@@ -18,14 +18,14 @@ export const operations = {
     labels: ["check"],
     buckets: waits,
     help: "How long a probe took",
-    from: "application"
+    from: "Metrics.layer"
   },
   health_ready: {
     type: "gauge",
     unit: "state",
     labels: [],
-    help: "1 while the process wants traffic, else 0",
-    from: "application"
+    from: "Metrics.layer",
+    help: "1 while the process wants traffic, else 0"
   },
   db_client_operation_duration_seconds: {
     type: "histogram",
@@ -33,7 +33,7 @@ export const operations = {
     labels: ["db_system_name", "db_operation_name", "error_type"],
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
     help: "How long statements took",
-    from: "application"
+    from: "StoreMetrics"
   },
   db_client_connection_count: {
     type: "gauge",
@@ -41,7 +41,7 @@ export const operations = {
     labels: ["state"],
     values: { state: ["idle", "used"] },
     help: "Connections of the pool",
-    from: "application"
+    from: "StoreMetrics"
   },
   cache_requests_total: {
     type: "counter",

@@ -2,6 +2,25 @@
 import { type Entry, requests, waits } from "./entry.ts"
 
 export const circuitStates = ["Closed", "Open", "HalfOpen", "Recovering", "ForcedOpen", "ForcedClosed"] as const
+const failureKinds = [
+  "Transient",
+  "RateLimited",
+  "Overloaded",
+  "Timeout",
+  "Permanent",
+  "Critical",
+  "Cancelled"
+] as const
+const letterStates = ["Dead", "Redriving", "Quarantined", "Archived", "Discarded"] as const
+const redriveOutcomes = [
+  "redriven",
+  "failed",
+  "interrupted",
+  "crashed",
+  "quarantined",
+  "givenBack",
+  "leaseLost"
+] as const
 const outcomes = ["success", "failure", "interrupted"] as const
 
 export const resilience = {
@@ -87,14 +106,14 @@ export const resilience = {
     unit: "ratio",
     labels: ["name"],
     help: "Share of failures in a breaker's window",
-    from: "application"
+    from: "Metrics.layer"
   },
   resilience_circuit_breaker_slow_call_ratio: {
     type: "gauge",
     unit: "ratio",
     labels: ["name"],
     help: "Share of slow calls in a breaker's window",
-    from: "application"
+    from: "Metrics.layer"
   },
   resilience_bulkhead_active: {
     type: "gauge",
@@ -175,7 +194,7 @@ export const resilience = {
     unit: "count",
     labels: ["name"],
     help: "Calls that wait for a rate limiter",
-    from: "application"
+    from: "Metrics.layer"
   },
   resilience_rate_limiter_wait_seconds: {
     type: "histogram",
@@ -183,7 +202,7 @@ export const resilience = {
     labels: ["name"],
     buckets: waits,
     help: "How long calls waited for a rate limiter",
-    from: "application"
+    from: "Metrics.layer"
   },
   resilience_fallbacks_total: {
     type: "counter",
@@ -219,6 +238,7 @@ export const resilience = {
     type: "counter",
     unit: "count",
     labels: ["queue", "kind"],
+    values: { kind: failureKinds },
     help: "Letters that were kept, by the kind of failure",
     from: "Metrics.layer"
   },
@@ -226,28 +246,31 @@ export const resilience = {
     type: "gauge",
     unit: "count",
     labels: ["queue", "state"],
+    values: { state: letterStates },
     help: "Letters in a queue",
-    from: "application"
+    from: "StoreMetrics"
   },
   dlq_oldest_age_seconds: {
     type: "gauge",
     unit: "seconds",
     labels: ["queue"],
     help: "Age of the oldest dead letter",
-    from: "application"
+    from: "StoreMetrics"
   },
   dlq_redrives_total: {
     type: "counter",
     unit: "count",
     labels: ["queue", "outcome"],
+    values: { outcome: redriveOutcomes },
     help: "Letters that were tried again",
-    from: "application"
+    from: "Metrics.layer"
   },
   dlq_evicted_total: {
     type: "counter",
     unit: "count",
     labels: ["queue", "reason"],
+    values: { reason: ["age", "size"] },
     help: "Letters that retention removed",
-    from: "application"
+    from: "Metrics.layer"
   }
 } as const satisfies Record<string, Entry>
