@@ -36,21 +36,22 @@ const look = (
   maxSize: number,
   seen: Seen
 ): Effect.Effect<void, PolicyDocumentInvalid, FileSystem.FileSystem> =>
-  Effect.flatMap(read(path, maxSize), (found) => {
+  Effect.gen(function*() {
+    const before = yield* documents.current
+    const found = yield* read(path, maxSize)
+    const { refused, text, version } = yield* documents.current
+    // Another document was put in force meanwhile, and what was read may be older than that. The next look tells.
+    if (version !== before.version) return
     const what = found._tag === "Text" ? `text ${found.text}` : `problem ${found.problem.message}`
-    if (what === seen.what) return Effect.void
+    if (what === seen.what) return
     seen.what = what
     if (found._tag === "Problem") {
-      return documents.refuse(new PolicyDocumentInvalid({ source: path, problems: [found.problem] }))
+      return yield* documents.refuse(new PolicyDocumentInvalid({ source: path, problems: [found.problem] }))
     }
-    return Effect.flatMap(documents.current, ({ refused, text }) =>
-      // Somebody put into it what is in force.
-      text === found.text && refused === undefined
-        ? Effect.void
-        : Effect.flatMap(
-          documents.replace(found.text, { source: path }),
-          (change) => Effect.logInfo("A document of policies is in force", change)
-        ))
+    // Somebody put into it what is in force.
+    if (text === found.text && refused === undefined) return
+    const change = yield* documents.replace(found.text, { source: path })
+    yield* Effect.logInfo("A document of policies is in force", change)
   })
 
 /**
