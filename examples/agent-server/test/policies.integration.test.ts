@@ -306,6 +306,8 @@ describe("a file", () => {
     () =>
       Effect.gen(function*() {
         const { file, server } = yield* following()
+        // A circuit is watched from its first call on.
+        yield* chat(server, { message: "hi" }, unlimited)
         yield* setFaults(server, { down: true })
         // With the default of three failures at 30 seconds each this would take longer than the test.
         save(file, changed(["interval: 30 seconds", "interval: 100 millis"], ["failed: 3", "failed: 2"]))
