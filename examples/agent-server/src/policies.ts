@@ -2,7 +2,7 @@
 export * from "./policies/calls.ts"
 export * from "./policies/chain.ts"
 export type { Dependency, SpeechDependency } from "./policies/document.ts"
-export { layer, type Options, Policies } from "./policies/Policies.ts"
+export { layer, Policies } from "./policies/Policies.ts"
 export type { Values } from "./policies/values.ts"
 
 /**

@@ -7,7 +7,7 @@ import type { Dependency, ProviderLimits, Sections } from "../policies/document.
 export const tiers = ["free", "standard", "unlimited"] as const
 
 /** What one provider may be asked for, also as the policy that counts it. Its key is the provider's own name. */
-export interface OfProvider extends ProviderLimits {
+interface OfProvider extends ProviderLimits {
   readonly policy: RateLimiter.Policy
 }
 

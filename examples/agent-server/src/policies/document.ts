@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 export const modelProviders = ["llm-primary", "llm-secondary", "llm-anthropic"] as const
 
 /** The providers of speech. */
-export const speechProviders = ["stt-primary", "stt-backup", "tts-primary", "tts-backup"] as const
+const speechProviders = ["stt-primary", "stt-backup", "tts-primary", "tts-backup"] as const
 
 /** All that have policies of their own. */
 export const providers = [...modelProviders, ...speechProviders] as const

@@ -11,7 +11,7 @@ import { modelProviders, Sections } from "../../src/policies/document.ts"
 import type { Overrides } from "../../src/policies/values.ts"
 
 /** Where it is. */
-export const path = fileURLToPath(new URL("../../policies.yaml", import.meta.url))
+const path = fileURLToPath(new URL("../../policies.yaml", import.meta.url))
 
 /** What it says. */
 export const text = readFileSync(path, "utf8")
