@@ -74,7 +74,7 @@ const resolve = (from, specifier) => {
   return parts.join("/")
 }
 
-const complaint = (from, specifier, isTypeOnly) => {
+const complaint = (from, specifier) => {
   if (!specifier.startsWith(".")) {
     if (/^effect\/.+/.test(specifier)) return undefined
     return specifier === "effect"
@@ -89,9 +89,9 @@ const complaint = (from, specifier, isTypeOnly) => {
   if (there.room === undefined) return there.internal ? undefined : "Import the module, not the barrel."
   if (here.room === there.room) return undefined
   if (here.room === undefined) {
-    return isTypeOnly && floorOf(there.room) === "ground" && !there.internal
+    return floorOf(there.room) === "ground" && !there.internal
       ? undefined
-      : `Shared ground imports no room, not even "${there.room}".`
+      : `Shared ground imports no room above it, not even "${there.room}".`
   }
   if (exceptions.has(`${here.room} > ${there.room}`)) return undefined
   if (there.internal) return `The internals of ${there.room} are its own.`
@@ -110,7 +110,7 @@ const imports = {
     if (from === undefined) return {}
     const check = (node) => {
       if (node.source === null || node.source === undefined) return
-      const message = complaint(from, node.source.value, (node.importKind ?? node.exportKind) === "type")
+      const message = complaint(from, node.source.value)
       if (message !== undefined) context.report({ node: node.source, message })
     }
     return {

@@ -39,6 +39,10 @@ describe("rooms/imports", () => {
     ["a policy imports ground", { "Retry.ts": "import * as Signal from \"./Signal.ts\"", "Signal.ts": "export {}" }],
     ["a room imports its internals", { "Retry.ts": "import \"./internal/retry/backoff.ts\"" }],
     ["internals import their room", { "internal/retryBudget/ratio.ts": "import \"../../RetryBudget.ts\"" }],
+    ["shared ground imports ground", {
+      "internal/a.ts": "import * as Signal from \"../Signal.ts\"",
+      "Signal.ts": "export {}"
+    }],
     ["anyone imports shared ground", { "internal/retry/a.ts": "import \"../options.ts\"" }],
     ["a retry policy draws on its budget", { "Retry.ts": "import \"./RetryBudget.ts\"" }],
     ["compositions import policies", { "Policy.ts": "import \"./CircuitBreaker.ts\"" }],

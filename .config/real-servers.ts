@@ -16,7 +16,8 @@ const programs = [
   { program: "redis-server", package: "redis-server" },
   { program: "prometheus", package: "prometheus" },
   { program: "promtool", package: "prometheus" },
-  { program: "haproxy", package: "haproxy" }
+  { program: "haproxy", package: "haproxy" },
+  { program: "chromium", package: "chromium" }
 ]
 
 const isMissing = ({ program }: { readonly program: string }) =>

@@ -90,6 +90,8 @@ export class Settings extends Context.Service<Settings, {
   readonly whileAway: "journal" | "refuse"
   /** Where Redis is; `undefined`: limits and circuits are this process's own. */
   readonly redisUrl: Redacted.Redacted | undefined
+  /** How many connections to each provider of models there are at most. The pool is made once, so no document changes it. */
+  readonly connections: number
   /** What dead letters are sealed with, the current key first; none: they are kept in the clear. */
   readonly letterKeys: ReadonlyArray<LetterKey>
   readonly speech: Speech.Speech
@@ -309,6 +311,8 @@ const load = Effect.gen(function*() {
     requestsPerMinute: read("PROVIDER_REQUESTS_PER_MINUTE", positive, undefined),
     tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
     usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined),
+    providerConcurrency: read("PROVIDER_CONCURRENCY", integer(1, 1_000_000), undefined),
+    agentRequestsPerMinute: read("AGENT_REQUESTS_PER_MINUTE", integer(1, 1_000_000_000), undefined),
     preStopDelay: read("PRE_STOP_DELAY", duration(Duration.zero, Duration.minutes(10)), Duration.seconds(5)),
     drainTimeout: read("DRAIN_TIMEOUT", duration(Duration.zero, Duration.hours(1)), Duration.seconds(20)),
     gracePeriod: read(
@@ -341,9 +345,11 @@ const load = Effect.gen(function*() {
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
   const {
     dlqKeys: _,
+    agentRequestsPerMinute,
     dlqSeconds,
     healthInterval,
     maxRunSeconds,
+    providerConcurrency,
     requestsPerMinute,
     tokensPerMinute,
     usdPerDay,
@@ -352,6 +358,7 @@ const load = Effect.gen(function*() {
   return {
     ...rest,
     speech,
+    connections: providerConcurrency ?? 512,
     provider: providerOf(values),
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,
@@ -363,6 +370,8 @@ const load = Effect.gen(function*() {
       requestsPerMinute,
       tokensPerMinute,
       usdPerDay,
+      providerConcurrency,
+      agentRequestsPerMinute,
       healthInterval,
       autoRedrive: dlqSeconds === undefined ? undefined : Duration.seconds(dlqSeconds)
     }

@@ -28,6 +28,7 @@ import * as PoliciesHandlers from "./api/handlers/PoliciesHandlers.ts"
 import * as ProfileHandlers from "./api/handlers/ProfileHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
+import * as SignalsHandlers from "./api/handlers/SignalsHandlers.ts"
 import * as SimHandlers from "./api/handlers/SimHandlers.ts"
 import * as VoiceHandlers from "./api/handlers/VoiceHandlers.ts"
 import * as Config from "./config.ts"
@@ -42,7 +43,7 @@ import * as FailedTurns from "./letters/FailedTurns.ts"
 import * as Limits from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
 import * as MeasuresFile from "./measures/file.ts"
-import * as IndexPage from "./pages/IndexPage.ts"
+import * as ConsolePage from "./pages/ConsolePage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
 import * as Policies from "./policies/layer.ts"
 import * as Models from "./providers/Models.ts"
@@ -64,7 +65,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const policies = Policies.layer(settings)
 
-  const models = Models.layer(settings.provider)
+  const models = Models.layer(settings.provider, settings)
 
   const database = Database.layer(settings)
 
@@ -83,7 +84,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const turns = Turns.layer(settings)
 
-  const voice = Layer.provide(VoiceTurns.layer(settings), Speech.layer(settings.speech))
+  const voice = Layer.provideMerge(VoiceTurns.layer(settings), Speech.layer(settings.speech))
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
@@ -99,6 +100,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       PoliciesHandlers.layer(settings.policiesFile),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       ProfileHandlers.layer,
+      SignalsHandlers.layer,
       SimHandlers.layer
     ]),
     Layer.provide([
@@ -113,15 +115,16 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const pages = Layer.mergeAll(
     HttpApiScalar.layer(Api, { path: "/docs" }),
-    IndexPage.layer,
+    ConsolePage.layer(settings),
     ProblemPages.layer,
     Measured.route
   )
 
   const table = Routes.make([
     ...Routes.fromOpenApi(OpenApi.fromApi(Api)),
+    ...ConsolePage.routes,
     ...ProblemPages.routes,
-    ...["/", "/docs", "/metrics", "/openapi.json"].map((path) => ({ path, methods: ["GET"] }) as Routes.Route)
+    ...["/docs", "/metrics", "/openapi.json"].map((path) => ({ path, methods: ["GET"] }) as Routes.Route)
   ])
 
   const greeting = Layer.effectDiscard(
@@ -134,7 +137,9 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  return Layer.mergeAll(greeting, AutoRedrive.layer, Measured.budgets, Measured.letters).pipe(
+  const gauges = Layer.mergeAll(Measured.budgets, Measured.letters, Measured.connections(settings))
+
+  return Layer.mergeAll(greeting, AutoRedrive.layer, gauges).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
     Layer.provide(NodeProfiler.layer),

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { chat, json, request, setFaults, unlimited } from "./support/client.ts"
+import { samplesOf } from "./support/metrics.ts"
 import { adminKey, type RunningServer, startFresh, unlimitedKey } from "./support/server.ts"
 import { completion, replyJson, type Upstream, upstream } from "./support/upstream.ts"
 import { connect } from "./support/wire.ts"
@@ -257,6 +258,25 @@ describe("the dashboards' endpoints", () => {
       expect(again.status).toBe("degraded")
       expect(metrics).toEqual(json(yield* monitoring(server, "metrics")))
       expect(metrics).toMatchObject({ active_sessions: 0, total_sessions: 0, total_errors: 0 })
+    }).pipe(Effect.scoped))
+
+  it.live("show what text chats took as well: the stage llm, and no stage of a voice turn", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh()
+      yield* setFaults(server, { latency_ms: 200 })
+      for (const stream of [false, true]) {
+        expect((yield* chat(server, { message: "Three days in Lisbon?", stream }, unlimited)).status).toBe(200)
+      }
+      const metrics = json(yield* monitoring(server, "metrics"))
+      const { asr, e2e, llm, pipeline, tts } = metrics.avg_latencies_ms
+      // A provider takes its latency at least; a measurement may round it.
+      expect(llm).toBeGreaterThan(199)
+      expect([asr, tts, e2e, pipeline]).toEqual([null, null, null, null])
+      expect(metrics).toMatchObject({ active_sessions: 0, total_sessions: 2, total_errors: 0, total_barge_ins: 0 })
+      const samples = yield* samplesOf(server)
+      // A reply that comes as a whole has no first bit.
+      const count = (stage: string) => samples.get(`session_stage_duration_seconds_count{stage=${stage}}`)
+      expect(["llm", "llm_ttft", "asr"].map(count)).toEqual([2, 1, 0])
     }).pipe(Effect.scoped))
 
   it.live("HP4 a check that is reset is decided by its next result, and only the operator may", () =>

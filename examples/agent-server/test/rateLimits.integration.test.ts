@@ -109,7 +109,42 @@ describe("who has a key", () => {
     }).pipe(Effect.scoped))
 })
 
+describe("an agent", () => {
+  it.live("takes as many requests as the environment says, whoever asks", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh({ ...keys, AGENT_REQUESTS_PER_MINUTE: "2" })
+      for (const key of ["bob-key", "carol-key"]) {
+        expect((yield* chat(server, { message: "hi" }, as(key))).status).toBe(200)
+      }
+      expectExceeded(yield* chat(server, { message: "hi" }, as("carol-key")), 2)
+      expect((yield* chat(server, { message: "hi" }, { ...as("carol-key"), agent: "viva_examiner" })).status).toBe(200)
+    }).pipe(Effect.scoped))
+})
+
 describe("a provider", () => {
+  it.live("is asked for as many replies at once as the environment says", () =>
+    Effect.gen(function*() {
+      let underWay = 0
+      let most = 0
+      const provider = yield* upstream((response) => {
+        most = Math.max(most, ++underWay)
+        setTimeout(() => {
+          underWay--
+          replyJson(response, completion("Here it is."))
+        }, 100)
+      })
+      const server = yield* startFresh({
+        ...keys,
+        OPENAI_BASE_URL: provider.baseUrl,
+        OPENAI_FALLBACK_MODEL: "gpt-4o",
+        PROVIDER_CONCURRENCY: "3"
+      })
+      const chats = Array.from({ length: 9 }, (_, turn) => chat(server, { message: `${turn}` }, as("carol-key")))
+      const replies = yield* Effect.all(chats, { concurrency: "unbounded" })
+      expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 9 }, () => 200))
+      expect(most).toBe(3)
+    }).pipe(Effect.scoped))
+
   it.live("is charged with the tokens and the money that a reply took, whole or streamed, and not for failures", () =>
     Effect.gen(function*() {
       const provider = yield* upstream((response, call) => {

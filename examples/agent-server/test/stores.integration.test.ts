@@ -2,10 +2,17 @@
 import * as PostgresServer from "@effect-resilience/testing/PostgresServer"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as RedisServer from "@effect-resilience/testing/RedisServer"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import { describe, expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as SqlClient from "effect/sql/SqlClient"
 import { chat, json, request, unlimited } from "./support/client.ts"
+import { samplesOf } from "./support/metrics.ts"
 import {
   adminKey,
   type RunningServer,
@@ -46,6 +53,40 @@ describe("with DATABASE_URL", () => {
       expect(json(yield* request(three, `/v1/sessions/${first.session_id}`)).messages.length).toBe(4)
       expect(yield* untilState(three, "database", "Healthy")).toBe("Healthy")
     }).pipe(Effect.scoped), 60_000)
+
+  it.live(
+    "the connections that work are counted in the metrics, and those of other instances are not",
+    () =>
+      Effect.gen(function*() {
+        const { url } = yield* PostgresServer.make
+        const environment = { DATABASE_URL: url, HEALTH_INTERVAL: "100 millis", LOG_LEVEL: "error" }
+        const [busy, other] = yield* Effect.all([startFresh(environment), startFresh(environment)])
+        const pool = (server: RunningServer) =>
+          Effect.map(
+            samplesOf(server),
+            (samples) => ["used", "idle"].map((state) => samples.get(`db_client_connection_count{state=${state}}`))
+          )
+        const until = (server: RunningServer, used: number) =>
+          Effect.repeat(pool(server), { schedule: Schedule.spaced("50 millis"), until: ([found]) => found === used })
+        expect(yield* until(busy, 0)).toEqual([0, 20])
+
+        const sql = yield* Layer.build(PgClient.layer({ url: Redacted.make(url) })).pipe(
+          Effect.map(Context.get(SqlClient.SqlClient))
+        )
+        yield* sql.withTransaction(Effect.gen(function*() {
+          yield* sql`LOCK TABLE agent_sessions IN ACCESS EXCLUSIVE MODE`
+          const waiting = yield* Effect.forEach(
+            Array.from({ length: 3 }),
+            () => Effect.forkChild(chat(busy, { message: "Lisbon" }, unlimited))
+          )
+          expect(yield* until(busy, 3)).toEqual([3, 17])
+          expect(yield* until(other, 0)).toEqual([0, 20])
+          yield* Fiber.interruptAll(waiting)
+        }))
+        yield* until(busy, 0)
+      }).pipe(Effect.scoped),
+    90_000
+  )
 
   it.live("a database that cannot be used is one line, with no password in it", () =>
     Effect.gen(function*() {

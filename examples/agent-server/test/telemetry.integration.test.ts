@@ -11,10 +11,12 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { get } from "node:http"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
-import { chat, json, request, setFaults, unlimited } from "./support/client.ts"
+import { chat, json, request, setFaults, setFaultsOf, unlimited } from "./support/client.ts"
 import { samplesIn, samplesOf } from "./support/metrics.ts"
 import { adminKey, type RunningServer, startFresh, temporaryFolder } from "./support/server.ts"
 import { completion, replyJson, upstream } from "./support/upstream.ts"
+import { say } from "./support/voice.ts"
+import { recordingOf } from "./support/wav.ts"
 
 /** Again until it holds: an assertion that fails is a defect, and counts as "not yet". */
 const eventually = <A, E, R>(self: Effect.Effect<A, E, R>) =>
@@ -94,6 +96,46 @@ describe("traces", () => {
       expect(server.output()).toContain("ParentBased{TraceIdRatioBased{0.01}}")
     }))
 
+  it.live("TR1: a voice turn is one trace, whose services are told of the attempts that call them", () =>
+    Effect.gen(function*() {
+      const collector = yield* OtlpCollector.make
+      const server = yield* startFresh({ ...quick, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
+      yield* setFaultsOf(server, { "stt-primary": { down: true } })
+      const headers = { traceparent: `00-${traceId}-${callerId}-01` }
+      expect((yield* say(server, recordingOf("Three days in Lisbon?"), { headers })).status).toBe(200)
+      const spans = yield* eventually(Effect.sync(() => {
+        const found = collector.spans.filter((span) => span.traceId === traceId)
+        expect(found.some(({ name }) => name === "POST /v1/speech_to_speech")).toBe(true)
+        return found
+      }))
+      const byId = new Map(spans.map((span) => [span.spanId, span]))
+      const request = spans.find(({ name }) => name === "POST /v1/speech_to_speech")!
+      expect(request.parentSpanId).toBe(callerId)
+      const pipelines = spans.filter(({ name }) => name.startsWith("resilience.pipeline"))
+      const parentOf = ({ parentSpanId }: { readonly parentSpanId?: string | undefined }) =>
+        byId.get(parentSpanId ?? "")?.name
+      expect(Object.fromEntries(pipelines.map((span) => [span.name.split(" ")[1], parentOf(span)]))).toEqual({
+        "stt-primary": "POST /v1/speech_to_speech",
+        "stt-backup": "POST /v1/speech_to_speech",
+        "llm-primary": "invoke_agent travel_planner",
+        "tts-primary": "POST /v1/speech_to_speech"
+      })
+      const attempts = spans.filter(({ name }) => name === "resilience.attempt").map(parentOf)
+      expect(attempts.filter((name) => name === "resilience.pipeline stt-primary").length).toBe(3)
+      expect(attempts.filter((name) => name === "resilience.pipeline tts-primary").length).toBe(1)
+
+      const samples = yield* samplesOf(server)
+      const calls = (provider: string, outcome: string) =>
+        samples.get(
+          `${provider.slice(0, 3)}_requests_total{model=simulated,outcome=${outcome},provider=${provider}}`
+        )
+      expect([calls("stt-primary", "failure"), calls("stt-primary", "success")]).toEqual([3, 0])
+      expect([calls("stt-backup", "success"), calls("tts-primary", "success")]).toEqual([1, 1])
+      const stage = (name: string) => samples.get(`session_stage_duration_seconds_count{stage=${name}}`)
+      // Its reply came as a whole, so there was no first bit of it.
+      expect(["asr", "llm", "llm_ttft", "tts", "tts_ttfb", "e2e"].map(stage)).toEqual([1, 1, 0, 1, 1, 1])
+    }))
+
   it.live("TR2: a trace that was not chosen is exported when it fails, and its provider was told that it is not", () =>
     Effect.gen(function*() {
       const collector = yield* OtlpCollector.make
@@ -138,9 +180,8 @@ describe("metrics", () => {
       const server = yield* startFresh()
       const samples = yield* samplesOf(server)
       for (const [name, entry] of Object.entries(Metrics.catalogue)) {
-        const { from, labels, values = {} }: { from: string; labels: ReadonlyArray<string>; values?: object } = entry
-        // Text agents have no voice sessions.
-        if (from === "SessionMetrics" || !labels.every((label) => label in values)) continue
+        const { labels, values = {} }: { labels: ReadonlyArray<string>; values?: object } = entry
+        if (!labels.every((label) => label in values)) continue
         expect(
           [...samples.keys()].some((series) => series.startsWith(`${name}{`) || series.startsWith(`${name}_`)),
           name
@@ -149,6 +190,13 @@ describe("metrics", () => {
       }
       expect(samples.get("auth_failures_total{reason=unknown}")).toBe(0)
       expect(samples.get("llm_requests_total{model=gpt-4o,outcome=failure,provider=openai}")).toBe(0)
+      for (const kind of ["stt", "tts"]) {
+        for (const provider of [`${kind}-primary`, `${kind}-backup`]) {
+          const series = `${kind}_requests_total{model=simulated,outcome=failure,provider=${provider}}`
+          expect([series, samples.get(series)]).toEqual([series, 0])
+        }
+      }
+      expect(samples.get("session_stage_duration_seconds_count{stage=llm_ttft}")).toBe(0)
       expect(samples.get("dlq_depth{queue=turns,state=Dead}")).toBe(0)
       expect(samples.has("health_ready{}")).toBe(true)
     }))
@@ -284,6 +332,16 @@ describe("the log", () => {
       }))
       expect(server.output()).not.toContain(json(reply).session_id)
       expect(server.output()).not.toContain("Hello?")
+    }))
+
+  it.live("LG1: what machines ask every few seconds is written at DEBUG only", () =>
+    Effect.gen(function*() {
+      const server = yield* startFresh({ LOG_LEVEL: "debug", LOG_DEBUG_SHARE: "1" })
+      for (const path of ["/metrics", "/readyz", "/v1/agents"]) yield* request(server, path)
+      yield* eventually(Effect.sync(() => {
+        const levels = linesOf(server).filter(({ msg }) => msg === "request").map(({ level, route }) => [route, level])
+        expect(Object.fromEntries(levels)).toEqual({ "/metrics": "DEBUG", "/readyz": "DEBUG", "/v1/agents": "INFO" })
+      }))
     }))
 
   it.live("LG1: DEBUG is written for the share of traces that it is told", () =>

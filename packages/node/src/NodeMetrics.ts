@@ -40,6 +40,7 @@ import { performance } from "node:perf_hooks"
 import { getHeapStatistics } from "node:v8"
 import * as Garbage from "./internal/nodeMetrics/garbage.ts"
 import { LoopWatch } from "./internal/nodeMetrics/lag.ts"
+import * as Resources from "./internal/nodeMetrics/resources.ts"
 
 /**
  * Has the metrics of this process in the registry while the layer lives.
@@ -54,6 +55,7 @@ export const layer: Layer.Layer<never> = Layer.effectDiscard(Effect.gen(function
   )
   yield* Effect.sync(() => watch.turn()).pipe(Effect.schedule(window), Effect.forkScoped)
   yield* readings({ ...ofProcess, ...ofFiles(), ...ofLoop(watch) })
+  yield* resources
   yield* garbage
   yield* versionInfo
 }))
@@ -105,16 +107,34 @@ const readings = (read: Readings) =>
     (registrations) => Effect.sync(() => registrations.forEach(({ remove }) => remove()))
   )
 
-const register = (name: Name, read: () => number, context: Context.Context<never>): Metric.Registration => {
+/** Series by the type of what is active, each from when the first of it is seen. */
+const resources = Effect.flatMap(Effect.context<never>(), (context) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const registrations: Array<Metric.Registration> = []
+      Resources.watch((type, count) => {
+        registrations.push(register("nodejs_active_resources", count, context, { type }))
+      })
+      return registrations
+    }),
+    (registrations) => Effect.sync(() => registrations.forEach(({ remove }) => remove()))
+  ))
+
+const register = (
+  name: Name,
+  read: () => number,
+  context: Context.Context<never>,
+  attributes: Metric.Metric.Attributes = {}
+): Metric.Registration => {
   const { help: description, type } = Metrics.catalogue[name]
   const ignore = () => {}
   return type === "counter"
-    ? Metric.registerUnsafe(Metric.counter(name, { description, incremental: true }), context, {
+    ? Metric.registerUnsafe(Metric.counter(name, { description, attributes, incremental: true }), context, {
       get: () => ({ count: read(), incremental: true }),
       update: ignore,
       modify: ignore
     })
-    : Metric.registerUnsafe(Metric.gauge(name, { description }), context, {
+    : Metric.registerUnsafe(Metric.gauge(name, { description, attributes }), context, {
       get: () => ({ value: read() }),
       update: ignore,
       modify: ignore

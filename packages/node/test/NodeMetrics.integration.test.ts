@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
 import { closeSync, openSync } from "node:fs"
+import { createServer, type Server } from "node:net"
 import { PerformanceObserver } from "node:perf_hooks"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -165,12 +166,34 @@ describe("NodeMetrics", () => {
       assert.approximately(during - before, 50, 20)
     }).pipe(Effect.provide(NodeMetrics.layer), apart))
 
+  it.live("counts timers and sockets that are active, and no longer when they are gone", () =>
+    Effect.gen(function*() {
+      const timers = sample(`nodejs_active_resources{type="Timeout"}`)
+      const servers = sample(`nodejs_active_resources{type="TCPServerWrap"}`)
+      const before = yield* timers
+      const started = Array.from({ length: 50 }, () => setTimeout(() => {}, 60_000))
+      const listening = yield* Effect.acquireRelease(
+        Effect.callback<Server>((resume) => {
+          const server = createServer()
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      ).pipe(Effect.flatMap(() => servers), Effect.scoped)
+      // Whatever else this process starts and stops meanwhile is less than that.
+      assert.approximately((yield* timers) - before, 50, 20)
+      assert.isAtLeast(listening, 1)
+      started.forEach((timer) => clearTimeout(timer))
+      assert.approximately(yield* timers, before, 20)
+      yield* soon(Effect.map(servers, (left) => left < listening), 20, 100)
+    }).pipe(Effect.provide(NodeMetrics.layer), apart))
+
   it.live("leaves nothing behind", () =>
     Effect.gen(function*() {
       yield* Effect.provide(Effect.sleep(10), Layer.fresh(NodeMetrics.layer))
       const names = new Set((yield* samples).keys())
       assert.isFalse(names.has("process_resident_memory_bytes"))
       assert.isFalse(names.has("nodejs_eventloop_lag_max_seconds"))
+      assert.isFalse(names.has(`nodejs_active_resources{type="Timeout"}`))
     }).pipe(apart))
 })
 
@@ -181,6 +204,7 @@ const gauges = [
   "nodejs_heap_size_used_bytes",
   "nodejs_heap_size_total_bytes",
   "nodejs_external_memory_bytes",
+  "nodejs_active_resources",
   ...["min", "max", "mean", "p50", "p90", "p99"].map((which) => `nodejs_eventloop_lag_${which}_seconds`),
   "nodejs_eventloop_utilization_ratio",
   "nodejs_version_info"

@@ -48,7 +48,6 @@
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -56,13 +55,9 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
-import {
-  Account,
-  type Outcome,
-  type Summary,
-  type Tokens as AccountTokens
-} from "./internal/languageModelMetrics/account.ts"
+import { Account, type Summary, type Tokens as AccountTokens } from "./internal/languageModelMetrics/account.ts"
 import { monotonicMillis } from "./internal/monotonic.ts"
+import { outcomeOf } from "./internal/outcome.ts"
 import { promptText } from "./internal/promptText.ts"
 import * as Metrics from "./Metrics.ts"
 
@@ -288,25 +283,45 @@ const annotate = (span: Tracer.AnySpan | undefined, { finishReason, model, token
 const quarter = (text: string): number => Math.ceil(text.length / 4)
 
 /**
- * Counts a call of transcription (`"stt"`) or of speech synthesis (`"tts"`), by how it ended.
+ * Counts a call of transcription (`"stt"`) or of speech synthesis (`"tts"`), by how it ended, in `stt_requests_total` or
+ * `tts_requests_total`. Innermost, as {@link layer} is: each attempt is counted.
+ *
+ * **Example** (A service that is not there)
+ *
+ * ```ts
+ * import { Effect, Metric } from "effect"
+ * import { LanguageModelMetrics, Metrics } from "effect-resilience"
+ *
+ * const transcribe = LanguageModelMetrics.speech("stt", { provider: "openai", model: "whisper-1" })(Effect.fail("no route"))
+ * const program = Effect.andThen(Effect.ignore(transcribe), Metrics.format())
+ *
+ * const text = await Effect.runPromise(Effect.provideService(program, Metric.MetricRegistry, new Map()))
+ * text.includes(`stt_requests_total{model="whisper-1",outcome="failure",provider="openai"} 1`) // => true
+ * ```
  *
  * @category combinators
  * @since 0.1.0
  */
 export const speech =
-  (kind: "stt" | "tts", options: { readonly provider: string; readonly model: string }) =>
+  (kind: "stt" | "tts", { model, provider }: Pick<Options, "provider" | "model">) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.withFiber((fiber) =>
       Effect.onExitPrimitive(self, (exit) => {
-        const { model, provider } = options
         spoken[kind].addUnsafe(fiber, 1, { provider, model, outcome: outcomeOf(exit) })
         return undefined
       })
     )
 
-/** Interruption is no failure, and no success either. */
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome =>
-  exit._tag === "Success" ? "success" : Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failure"
+/**
+ * Has the series of a service of {@link speech} exist at 0 from now on.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const declareSpeech = (
+  kind: "stt" | "tts",
+  { model, provider }: Pick<Options, "provider" | "model">
+): Effect.Effect<void> => spoken[kind].add(0, { provider, model, outcome: "success" })
 
 /**
  * Shows what is left of a budget in `llm_budget_remaining_usd`. May be negative; what is no number is refused and counted.

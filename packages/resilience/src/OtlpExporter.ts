@@ -116,18 +116,7 @@ export interface Options {
  * @category models
  * @since 0.1.0
  */
-export interface OptionsFromEnv extends Options {
-  readonly headers: { readonly [name: string]: string }
-  readonly protocol: Protocol
-  readonly compression: "gzip" | "none"
-  readonly resource: {
-    readonly serviceName: string
-    readonly serviceVersion?: string | undefined
-    readonly attributes: { readonly [name: string]: string }
-  }
-  readonly timeout?: number | undefined
-  readonly interval?: number | undefined
-}
+export interface OptionsFromEnv extends Env.FromEnv {}
 
 /**
  * A tracer that exports. It goes into the layers that start spans, and behind `Tracing.layer`.

@@ -228,10 +228,9 @@ export const parse = (
 ): Effect.Effect<Document, PolicyDocumentInvalid> =>
   Effect.suspend(() => {
     const { document, problems } = Documents.parse(text, maxSizeOf(options))
-    const found = [...problems, ...Documents.references(document)]
-    return found.length === 0
+    return problems.length === 0
       ? Effect.succeed(document)
-      : Effect.fail(new PolicyDocumentInvalid({ source: "text", problems: found }))
+      : Effect.fail(new PolicyDocumentInvalid({ source: "text", problems }))
   })
 
 /**

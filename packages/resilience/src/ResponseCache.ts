@@ -61,6 +61,7 @@ import * as Context from "effect/Context"
 import * as Digest from "effect/crypto/Digest"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Hex from "effect/encoding/Hex"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -71,6 +72,7 @@ import { positiveInteger } from "./internal/options.ts"
 import { cache, type Settings, spansOf } from "./internal/responseCache/cache.ts"
 import { canonical } from "./internal/responseCache/canonical.ts"
 import { layerStoreMemory, ResponseCacheStore } from "./internal/responseCache/storeLayers.ts"
+import { sha256 } from "./internal/sha256.ts"
 import type * as Signal from "./Signal.ts"
 
 export {
@@ -365,15 +367,18 @@ export interface PromptKey {
  * @since 0.1.0
  */
 export const promptKey = (parts: PromptKey): Effect.Effect<string> =>
-  Effect.flatMap(
-    Effect.sync(() =>
-      new TextEncoder().encode(canonical([parts.model, parts.temperature, parts.messages, parts.more]))
-    ),
-    (bytes) =>
-      Effect.provide(
-        Effect.flatMap(Digest.Digest, (digest) => digest.digestHex(Digest.sha256, bytes)),
-        Digest.layerWebCrypto
-      )
+  Effect.suspend(() => {
+    const bytes = new TextEncoder().encode(canonical([parts.model, parts.temperature, parts.messages, parts.more]))
+    return bytes.length <= shortBytes ? Effect.succeed(Hex.encode(sha256(bytes))) : digestHex(bytes)
+  })
+
+/** So many bytes are hashed before WebCrypto's answer to them would have come. */
+const shortBytes = 4_096
+
+const digestHex = (bytes: Uint8Array): Effect.Effect<string> =>
+  Effect.provide(
+    Effect.flatMap(Digest.Digest, (digest) => digest.digestHex(Digest.sha256, bytes)),
+    Digest.layerWebCrypto
   )
 
 const check = <Request, A>(

@@ -43,7 +43,6 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Pull from "effect/Pull"
@@ -54,6 +53,7 @@ import * as Failure from "./Failure.ts"
 import { remainingMillis } from "./internal/deadline/current.ts"
 import { monotonicMillis } from "./internal/monotonic.ts"
 import { durationMillis, nonNegativeInteger, numberBetween, positiveMillis } from "./internal/options.ts"
+import { outcomeOf } from "./internal/outcome.ts"
 import * as Backoff from "./internal/retry/backoff.ts"
 import { Call, CurrentCall } from "./internal/retry/call.ts"
 import { atMost, decide, decideStep, waiting } from "./internal/retry/decide.ts"
@@ -431,11 +431,7 @@ export const retry: {
         (step) => Effect.catchCause(first, (cause) => again(self, cause, watched(step, call, name), call))
       )
     return Effect.onExitPrimitive(attempts, (exit) => {
-      const outcome = Exit.isSuccess(exit)
-        ? "success"
-        : Cause.hasInterruptsOnly(exit.cause)
-        ? "interrupted"
-        : "failure"
+      const outcome = outcomeOf(exit)
       call.settled(outcome)
       Signal.emitUnsafe(fiber, () => ({ _tag: "RetrySettled", name, attempts: call.attempts, outcome }))
       return undefined

@@ -182,6 +182,6 @@ const watched = <E, R>(
       Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.logDebug("a store could not be measured", cause)
   )
   return Layer.effectDiscard(
-    Effect.andThen(once, Effect.forkScoped(Effect.repeat(Effect.delay(once, 0), every)))
+    Effect.andThen(once, Effect.forkScoped(Effect.schedule(once, every)))
   )
 }

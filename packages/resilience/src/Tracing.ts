@@ -51,6 +51,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { numberBetween, positiveInteger, positiveMillis } from "./internal/options.ts"
+import { pipelinePrefix } from "./internal/pipelineSpans.ts"
 import { type Count, counting, isAccountable, waitIn } from "./internal/telemetrySpans.ts"
 import { choose } from "./internal/tracing/env.ts"
 import { eventOf } from "./internal/tracing/events.ts"
@@ -256,7 +257,7 @@ const spanOf = (fiber: Fiber.Fiber<unknown, unknown>): Tracer.Span | undefined =
   if (current?._tag !== "Span") return undefined
   let span: Tracer.AnySpan | undefined = current
   for (let height = 0; span?._tag === "Span" && height < 16; height++) {
-    if (span.name.startsWith("resilience.pipeline")) return span
+    if (span.name.startsWith(pipelinePrefix)) return span
     span = Option.getOrUndefined(span.parent)
   }
   return current

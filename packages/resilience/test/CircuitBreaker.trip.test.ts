@@ -32,11 +32,10 @@ const openedBy = (trip: CircuitBreaker.Trip, history: string) =>
   }).pipe(Effect.scoped, Effect.provide(CircuitBreaker.layerStoreMemory))
 
 const table = (
-  promise: string,
   rows: ReadonlyArray<readonly [trip: CircuitBreaker.Trip, name: string, history: string, opened: number]>
 ) => {
   for (const [trip, name, history, opened] of rows) {
-    it.effect(`${promise} ${name}: ${history} ${opened === 0 ? "does not trip" : `trips at ${opened}`}`, () =>
+    it.effect(`${name}: ${history} ${opened === 0 ? "does not trip" : `trips at ${opened}`}`, () =>
       Effect.gen(function*() {
         assert.strictEqual(yield* openedBy(trip, history), opened)
       }))
@@ -47,7 +46,7 @@ const inCalls = (threshold: number, window: number, minimumCalls: number) =>
   failureRate({ threshold, window: calls(window), minimumCalls })
 
 describe("failures in a row", () => {
-  table("", [
+  table([
     [consecutive(1), "one", "sf", 2],
     [consecutive(3), "three", "ffsfff", 6],
     [consecutive(3), "three", "ffsffsff", 0],
@@ -55,8 +54,8 @@ describe("failures in a row", () => {
   ])
 })
 
-describe("the rate of failures", () => {
-  table("CB-9", [
+describe("CB-9 the rate of failures", () => {
+  table([
     [inCalls(0.5, 10, 4), "50 % of 10 from 4 on", "ssff", 4],
     [inCalls(0.5, 10, 4), "50 % of 10 from 4 on", "fff", 0],
     [inCalls(0.5, 10, 4), "50 % of 10 from 4 on", "fffs", 4],
@@ -84,8 +83,8 @@ const inTime = failureRate({ threshold: 0.5, window: "10 seconds", minimumCalls:
 const slowInTime = slowCallRate({ threshold: 0.5, slowerThan: "2 seconds", window: "20 seconds", minimumCalls: 2 })
 const slowInCalls = slowCallRate({ threshold: 0.5, slowerThan: "2 seconds", window: calls(4), minimumCalls: 4 })
 
-describe("windows of time, in parts of a second", () => {
-  table("CB-12", [
+describe("CB-12 windows of time, in parts of a second", () => {
+  table([
     [inTime, "half of 10 s, from 4 calls on", "ssff", 4],
     [inTime, "half of 10 s, from 4 calls on", "ss.ff", 4],
     [inTime, "the first second leaves after 10 s", "ss.........ff", 4],
@@ -98,8 +97,8 @@ describe("windows of time, in parts of a second", () => {
   ])
 })
 
-describe("slow calls", () => {
-  table("CB-12", [
+describe("CB-12 slow calls", () => {
+  table([
     [slowInCalls, "slower than 2 s, half of 4", "s3s3s1s1", 4],
     [slowInCalls, "exactly 2 s is not slow", "s2s2s2s2", 0],
     [slowInCalls, "a failure counts by its time", "f1f1f1f1", 0],

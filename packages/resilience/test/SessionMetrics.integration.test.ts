@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as SessionMetrics from "effect-resilience/SessionMetrics"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
@@ -155,6 +156,28 @@ describe("the file of sessions", () => {
       const indexes = kept.map((id: string) => Number(id.slice(2)))
       assert.strictEqual(indexes.at(-1), 59)
       assert.deepStrictEqual(indexes, indexes.map((_, place) => indexes[0]! + place))
+    }))
+
+  it.live("has all lines of sessions that end at once, each whole and once, in few writes", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "sessions.jsonl")
+      let writes = 0
+      const counting = Layer.effect(
+        FileSystem.FileSystem,
+        Effect.map(FileSystem.FileSystem, (files) => ({
+          ...files,
+          writeFileString: (...args: Parameters<typeof files.writeFileString>) =>
+            Effect.suspend(() => {
+              writes++
+              return files.writeFileString(...args)
+            })
+        }))
+      ).pipe(Layer.provide(NodeFileSystem.layer))
+      const all = Array.from({ length: 100 }, (_, index) => `s-${index}`)
+      const many = Effect.forEach(all, (id) => session(id, 5), { concurrency: "unbounded" })
+      yield* Effect.provide(many, SessionMetrics.layer({ path }).pipe(Layer.provide(counting)))
+      assert.sameMembers(linesOf(path).map(({ session_id }) => session_id), all)
+      assert.isBelow(writes, 10)
     }))
 
   it.live("a torn last line is skipped and closed off; foreign lines are skipped", () =>

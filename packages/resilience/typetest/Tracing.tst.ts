@@ -1,9 +1,18 @@
 import * as Tracing from "effect-resilience/Tracing"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { describe, expect, test } from "tstyche"
 
+declare const call: Effect.Effect<number, "no", "service">
+
 describe("Tracing", () => {
+  test("a pipeline and its attempts keep the type of the call, either way round", () => {
+    expect(Tracing.pipeline(call, "llm")).type.toBe<Effect.Effect<number, "no", "service">>()
+    expect(call.pipe(Tracing.attempt, Tracing.pipeline("llm"))).type.toBe<Effect.Effect<number, "no", "service">>()
+    expect(Tracing.attempt(Effect.void)).type.toBe<Effect.Effect<void>>()
+    expect(Tracing.pipeline).type.not.toBeCallableWith(call)
+  })
+
   test("reads the environment without failing", () => {
     expect(Tracing.fromEnv).type.toBe<Effect.Effect<Tracing.Sampler>>()
   })

@@ -13,20 +13,28 @@ import { describe as suite } from "vitest"
 import { freePort as anyFreePort } from "./internal/freePort.ts"
 
 /**
- * Whether a program is on `PATH`.
+ * The file of a program that is on `PATH`, or `undefined`.
  *
  * @category accessors
  * @since 0.1.0
  */
-export const isInstalled = (program: string): boolean =>
-  (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
+export const find = (program: string): string | undefined =>
+  (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, program)).find((file) => {
     try {
-      accessSync(join(folder, program), constants.X_OK)
+      accessSync(file, constants.X_OK)
       return true
     } catch {
       return false
     }
   })
+
+/**
+ * Whether a program is on `PATH`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const isInstalled = (program: string): boolean => find(program) !== undefined
 
 /**
  * What the name of a suite that needs a program ends with.

@@ -153,9 +153,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
       work.after = next
       const prompt = promptOf(request.agent, messages, request.message, history.characters)
       if (listener !== undefined) yield* listener.onThinking
+      const onDelta = yield* TurnMeasures.first("llm_ttft", listener?.onDelta)
       const answer = yield* ask(
         { agent: request.agent.name, message: request.message, prompt },
-        { ...options, onDelta: listener?.onDelta }
+        { ...options, onDelta }
       ).pipe(Effect.provideContext(context), TurnMeasures.stage("llm"))
       yield* TurnMeasures.tell((session) => session.count("llm", answer.completionTokens))
       return yield* store(work, answer)

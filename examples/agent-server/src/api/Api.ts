@@ -9,6 +9,7 @@ import { FallbackChainsApi } from "./FallbackChainsApi.ts"
 import { HealthApi } from "./HealthApi.ts"
 import { ProfileApi } from "./ProfileApi.ts"
 import { SessionsApi } from "./SessionsApi.ts"
+import { SignalsApi } from "./SignalsApi.ts"
 import { SimApi } from "./SimApi.ts"
 import { VoiceApi } from "./VoiceApi.ts"
 
@@ -26,6 +27,7 @@ export class Api extends HttpApi.make("agent-server")
   .add(AdminApi.DeadLetters)
   .add(AdminApi.Policies)
   .add(ProfileApi)
+  .add(SignalsApi)
   .add(SimApi)
   .annotate(HttpApi.ParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

@@ -130,7 +130,10 @@ export class ProviderRateLimited extends HttpApiError.Problem<ProviderRateLimite
     ...members("provider_rate_limited"),
     ...kept,
     error: Schema.tag("rate_limit_exceeded"),
-    retry_after: RetryAfter
+    retry_after: RetryAfter,
+    limit: Schema.Null.annotate({ description: "Nobody but the provider knows" }),
+    remaining: Schema.Literal(0),
+    reset: Schema.Int.annotate({ description: "The same as retry_after: more is not known" })
   }
 ) {}
 

@@ -100,11 +100,7 @@ const ofProvider = (error: TurnError, info: Failure.Info, kept: Kept): TurnProbl
   const seconds = retryAfterSeconds(info)
   switch (info.kind) {
     case "RateLimited":
-      return new Problems.ProviderRateLimited({
-        ...says(`Rate limit exceeded. Try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`),
-        ...kept,
-        retry_after: seconds
-      })
+      return providerRateLimited(seconds, kept)
     case "Overloaded":
       return new Problems.UpstreamUnavailable({
         ...says("The model's provider cannot take requests at the moment. Try again in a little while."),
@@ -121,6 +117,17 @@ const ofProvider = (error: TurnError, info: Failure.Info, kept: Kept): TurnProbl
     }
   }
 }
+
+/** In the form of every 429: what a limit of ours would say too, as far as it is known of somebody else's. */
+export const providerRateLimited = (seconds: number, kept: Kept = {}): Problems.ProviderRateLimited =>
+  new Problems.ProviderRateLimited({
+    ...says(`Rate limit exceeded. Try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`),
+    ...kept,
+    retry_after: seconds,
+    limit: null,
+    remaining: 0,
+    reset: seconds
+  })
 
 /** Whole seconds, at least one; what a provider does not say is taken for five. */
 export const retryAfterSeconds = (info: Failure.Info): number =>

@@ -6,7 +6,7 @@ import type * as Wav from "../audio/wav.ts"
 import type { SpeechFailed, VoiceBeginError, VoiceTurnError } from "../voice/VoiceTurns.ts"
 import { agentNotFound } from "./agentNotFound.ts"
 import * as Problems from "./Problems.ts"
-import { logFailure, retryAfterSeconds, turnProblem } from "./turnProblem.ts"
+import { logFailure, providerRateLimited, retryAfterSeconds, turnProblem } from "./turnProblem.ts"
 import type { VoiceTurnProblem } from "./VoiceApi.ts"
 
 /** Why a turn could not begin, or did not end well. */
@@ -46,10 +46,7 @@ const ofService = (info: Failure.Info): VoiceTurnProblem => {
   const seconds = retryAfterSeconds(info)
   switch (info.kind) {
     case "RateLimited":
-      return new Problems.ProviderRateLimited({
-        ...says(`Rate limit exceeded. Try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`),
-        retry_after: seconds
-      })
+      return providerRateLimited(seconds)
     case "Overloaded":
       return new Problems.UpstreamUnavailable({
         ...says("The speech services cannot take requests at the moment. Try again in a little while."),

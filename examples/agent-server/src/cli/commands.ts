@@ -13,9 +13,7 @@ import { type Filter, layer as operator, Operator, type Target } from "./Operato
 import { Output } from "./Output.ts"
 import { Refused } from "./Refused.ts"
 import * as render from "./render.ts"
-
-/** The command makes no sense as it was given. */
-export class Usage extends Data.TaggedError("Usage")<{ readonly sentence: string }> {}
+import { Usage } from "./runMain.ts"
 
 /** The command was done, and some of its letters are not where they were to go. */
 export class SomeFailed extends Data.TaggedError("SomeFailed") {}

@@ -1,8 +1,8 @@
 /**
  * Which dependencies are known to be away.
  *
- * The health checks tell it, and whoever chooses between dependencies asks: a route of a chain whether it is worth a call, a
- * circuit breaker whether to open before its own calls have failed. What is not watched counts as up.
+ * The health checks tell it, and circuit breakers listen: they open before their own calls have failed, and whoever is refused
+ * by an open one asks somebody else. What is not watched counts as up.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,14 +12,12 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 
 /** The service. It is a reference, so that policies which are declared once and for all can ask it as well. */
 export interface Availability {
-  readonly isUp: (name: string) => Effect.Effect<boolean>
   /** Whether it is up now, and each change of that. */
   readonly changes: (name: string) => Stream.Stream<boolean>
   readonly tell: (name: string, up: boolean) => Effect.Effect<void>
 }
 
 const everythingIsUp: Availability = {
-  isUp: () => Effect.succeed(true),
   changes: () => Stream.make(true),
   tell: () => Effect.void
 }
@@ -30,7 +28,6 @@ export const Availability: Context.Reference<Availability> = Context.Reference<A
 )
 
 const make = Effect.map(SubscriptionRef.make<ReadonlySet<string>>(new Set()), (away): Availability => ({
-  isUp: (name) => Effect.map(SubscriptionRef.get(away), (names) => !names.has(name)),
   changes: (name) => Stream.changes(Stream.map(SubscriptionRef.changes(away), (names) => !names.has(name))),
   tell: (name, up) =>
     SubscriptionRef.update(away, (names) => {
@@ -41,10 +38,6 @@ const make = Effect.map(SubscriptionRef.make<ReadonlySet<string>>(new Set()), (a
 
 /** Remembers what it is told. */
 export const layer: Layer.Layer<never> = Layer.effect(Availability, make)
-
-/** For the `when` of a chain's route: whether this dependency is worth a call. */
-export const isUp = (name: string): Effect.Effect<boolean> =>
-  Effect.flatMap(Availability, (availability) => availability.isUp(name))
 
 /** For the `health` of a circuit breaker: unhealthy opens it, and healthy lets it probe at once. */
 export const changes = (name: string): Stream.Stream<boolean> =>

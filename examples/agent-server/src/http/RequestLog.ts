@@ -1,7 +1,7 @@
 /**
  * One log line for every request, when its last byte is out: method, route, status and how long it took.
  *
- * A client that goes away before that is logged with status 499. Probes are logged at level DEBUG.
+ * A client that goes away before that is logged with status 499. Probes and scrapes are logged at level DEBUG.
  */
 import { isClientAbort } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { isProbe, type Routes } from "./Routes.ts"
+import { isPolled, type Routes } from "./Routes.ts"
 
 /** The middleware, for a server that has these routes. Goes around everything, inside of the request's id. */
 export const middleware = (routes: Routes) =>
@@ -22,7 +22,7 @@ export const middleware = (routes: Routes) =>
       Effect.onExit(app, (exit) => {
         const route = routes.find(request.url)
         const nanos = clock.monotonicTimeNanosUnsafe() - start
-        const log = route !== undefined && isProbe(route) ? Effect.logDebug("request") : Effect.logInfo("request")
+        const log = route !== undefined && isPolled(route) ? Effect.logDebug("request") : Effect.logInfo("request")
         return Effect.annotateLogs(log, {
           method: request.method,
           route: route?.path ?? "_unmatched",

@@ -13,6 +13,9 @@ export interface Route {
 /** Whether an orchestrator or a load balancer asks at this route how the server is. */
 export const isProbe = ({ path }: Route): boolean => probes.test(path)
 
+/** Whether a machine asks at this route every few seconds, of which nothing is to be told: a probe, or the metrics. */
+export const isPolled = (route: Route): boolean => isProbe(route) || route.path === "/metrics"
+
 const probes = /^\/(health|healthz|livez|ready|readyz|startupz)(\/|$)/
 
 /** Finds the route of a URL, whatever the method. */

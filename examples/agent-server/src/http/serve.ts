@@ -17,6 +17,7 @@ import * as Layer from "effect/Layer"
 import { kind } from "../api/problemKinds.ts"
 import * as Traces from "../telemetry/traces.ts"
 import * as Cors from "./Cors.ts"
+import * as NotStored from "./NotStored.ts"
 import * as RequestLog from "./RequestLog.ts"
 import { isProbe, type Routes } from "./Routes.ts"
 
@@ -39,8 +40,8 @@ const maxHeaders = 100
 /**
  * Serves what the routes' layer adds to the router.
  *
- * From the outside in: the client's address, the request's id, its line in the log, what browsers are told of other sites, the
- * door, and a problem for everything that goes wrong.
+ * From the outside in: the client's address, the request's id, its line in the log, what browsers are told of other sites, what
+ * caches are, the door, and a problem for everything that goes wrong.
  */
 export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =>
   Layer.unwrap(Effect.gen(function*() {
@@ -56,6 +57,7 @@ export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =
     return HttpServer.serve(
       door.admit(Effect.provideService(problems(options.table)(app), HttpIncomingMessage.MaxBodySize, maxBodySize)),
       flow(
+        NotStored.middleware,
         HttpMetrics.timed("cors", Cors.middleware(options.corsOrigins)),
         HttpMetrics.timed("request_log", RequestLog.middleware(options.table)),
         HttpMetrics.timed("request_id", RequestId.middleware),

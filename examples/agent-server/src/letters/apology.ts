@@ -5,4 +5,4 @@ import type { Served } from "../sessions/Sessions.ts"
 const apologyRoute = "static"
 
 /** Whether the reply is an apology, so that the turn has yet to be completed. */
-export const isApology = ({ route }: Served): boolean => route === apologyRoute
+export const isApology = ({ route }: Pick<Served, "route">): boolean => route === apologyRoute

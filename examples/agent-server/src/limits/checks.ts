@@ -11,10 +11,12 @@ import * as Agents from "../agents/Agents.ts"
 import { Policies } from "../policies.ts"
 import type { Limits } from "./limits.ts"
 
-/** What decides about callers without a key. */
+/** What decides about a request. */
 export interface Options {
   /** Whether there are keys at all. */
   readonly hasKeys: boolean
+  /** What one agent takes in a minute, whoever asks. */
+  readonly agentRequestsPerMinute: number
 }
 
 /** The checks of a request, under the limits that are in force. */

@@ -38,10 +38,11 @@ const ofProvider = (dependency: Dependency, limits: ProviderLimits): OfProvider 
 
 /** The limits of a document; what is said besides of providers goes for all of them. */
 export const limitsOf = (
-  { perAgent, perIp, perKey, providers: { maxQueue, maxWait } }: Sections["limits"],
+  { perAgent: forAgent, perIp, perKey, providers: { maxQueue, maxWait } }: Sections["limits"],
   providers: { readonly [D in Dependency]: ProviderLimits },
-  given: { readonly [Limit in keyof ProviderLimits]?: number | undefined }
+  given: { readonly [Limit in keyof ProviderLimits | "agentRequestsPerMinute"]?: number | undefined }
 ): Limits => {
+  const perAgent = given.agentRequestsPerMinute ?? forAgent
   const one = (dependency: Dependency) => {
     const limits = providers[dependency]
     return ofProvider(dependency, {

@@ -6,6 +6,7 @@
  */
 import type * as SessionMetrics from "effect-resilience/SessionMetrics"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 
 /** The measurements of the turn that a fiber works on. */
@@ -20,6 +21,22 @@ const withCurrent = <A, E, R>(
 /** Measures an effect as a stage of the turn under way, if there is one. */
 export const stage = (name: SessionMetrics.Stage) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   withCurrent((session) => session === undefined ? self : session.stage(name)(self))
+
+/** How long the first bit takes of what comes bit by bit, from when this is run. Nothing for what comes as a whole. */
+export const first = <A>(
+  name: SessionMetrics.Stage,
+  hear: ((bit: A) => Effect.Effect<void>) | undefined
+): Effect.Effect<((bit: A) => Effect.Effect<void>) | undefined> =>
+  hear === undefined ? Effect.succeed(undefined) : Effect.clockWith((clock) => {
+    const began = clock.monotonicTimeNanosUnsafe()
+    let isFirst = true
+    return Effect.succeed((bit: A) => {
+      if (!isFirst) return hear(bit)
+      isFirst = false
+      const duration = Duration.nanos(clock.monotonicTimeNanosUnsafe() - began)
+      return Effect.andThen(tell((session) => session.record(name, duration)), hear(bit))
+    })
+  })
 
 /** Runs a turn as one that is measured. What is part of a turn that is measured already is a part of it. */
 export const measured =

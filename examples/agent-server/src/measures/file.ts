@@ -19,7 +19,7 @@ export const layer = (
       (error) => because(`METRICS_SAVE_PATH: cannot make the directory of ${JSON.stringify(path)} (${whyNot(error)})`)
     )
     return orCannotStart(
-      SessionMetrics.layer({ path, stages: ["asr", "llm", "tts", "tts_ttfb", "e2e"] }),
+      SessionMetrics.layer({ path, stages: ["asr", "llm", "llm_ttft", "tts", "tts_ttfb", "e2e"] }),
       (error) => `METRICS_SAVE_PATH: cannot read ${JSON.stringify(path)} (${whyNot(error)})`
     )
   }))

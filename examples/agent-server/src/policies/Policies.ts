@@ -23,7 +23,7 @@ import * as Availability from "../health/Availability.ts"
 import { CannotStart } from "../startup/CannotStart.ts"
 import { type Dependency, providers, Sections, type SpeechDependency } from "./document.ts"
 import { explain, isMeant, lint } from "./explain.ts"
-import { providerProblems, type Surroundings, type Values, valuesOf } from "./values.ts"
+import { overridden, providerProblems, type Surroundings, type Values, valuesOf } from "./values.ts"
 
 /** What a provider's policy may refuse a call with. */
 export type ProviderRefusal = CircuitBreaker.CircuitOpen | Bulkhead.BulkheadRejected
@@ -91,7 +91,7 @@ const make = Effect.fnUntraced(function*({ path, reload, ...surroundings }: Opti
       }
       return policies === undefined || values === undefined || found.length > 0
         ? yield* Effect.fail(found)
-        : [policies, values]
+        : [overridden(policies, surroundings.overrides), values]
     })
 
   const refuse = (error: Policy.PolicyDocumentInvalid) =>

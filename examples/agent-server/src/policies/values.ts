@@ -11,6 +11,8 @@ export interface Overrides {
   readonly requestsPerMinute?: number | undefined
   readonly tokensPerMinute?: number | undefined
   readonly usdPerDay?: number | undefined
+  readonly providerConcurrency?: number | undefined
+  readonly agentRequestsPerMinute?: number | undefined
   readonly healthInterval?: Duration.Duration | undefined
   readonly autoRedrive?: Duration.Duration | undefined
 }
@@ -106,6 +108,18 @@ const cannedOf = (patterns: Sections["replies"]["patterns"], problems: Array<Pol
       return []
     }
   }))
+
+/** The policies of providers, with what the environment says of them. */
+export const overridden = (policies: string, { providerConcurrency }: Overrides): string => {
+  if (providerConcurrency === undefined) return policies
+  // The library has put it into JSON, and has checked what it says.
+  const document = JSON.parse(policies) as Policy.Document
+  const limited = modelProviders.map((name) => {
+    const policy = document.policies[name]
+    return [name, { ...policy, bulkhead: { ...policy?.bulkhead, limit: providerConcurrency } }]
+  })
+  return JSON.stringify({ policies: { ...document.policies, ...Object.fromEntries(limited) } })
+}
 
 /** Each provider has a policy with a breaker and retries, a model's a bulkhead as well; there are no others. */
 export const providerProblems = (policies: string): ReadonlyArray<Policy.Problem> => {

@@ -80,12 +80,18 @@ const tuningOf = (
     return [route, { priority: chain.routes.indexOf(dependency), contextWindow, quality, cost: price }]
   }))
 
-/** Provides the chain, under the policies; where its models are simulated with the simulator beside it, for `/sim/faults`. */
-export const layer = (provider: Provider): Layer.Layer<Models, CannotStart, policies.Policies> =>
+/**
+ * Provides the chain, under the policies, with so many connections to each provider; where its models are simulated with the
+ * simulator beside it, for `/sim/faults`.
+ */
+export const layer = (
+  provider: Provider,
+  { connections }: { readonly connections: number }
+): Layer.Layer<Models, CannotStart, policies.Policies> =>
   provider._tag === "Real"
-    ? Layer.effect(Models, make(real(provider))).pipe(Layer.provide(client))
+    ? Layer.effect(Models, make(real(provider))).pipe(Layer.provide(client(connections)))
     : Layer.effect(Models, Effect.flatMap(simulated(provider), make)).pipe(
-      Layer.provide(client),
+      Layer.provide(client(connections)),
       Layer.provideMerge(Simulator.layer({ seed: provider.seed })),
       orCannotStart((error) => `the simulated providers cannot listen on loopback: ${error.message}`)
     )

@@ -16,6 +16,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Base64Url from "effect/encoding/Base64Url"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -157,6 +158,13 @@ const make = Effect.gen(function*() {
     return row.agent
   })
 
+  /** In the transaction under way, which then fails as a whole; else in one of its own. */
+  const within = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
+    Effect.flatMap(
+      Effect.serviceOption(sql.transactionService),
+      (under) => Option.isSome(under) ? self : sql.withTransaction(self)
+    )
+
   const now = Effect.map(Clock.currentTimeMillis, (millis) => DateTime.formatIso(DateTime.makeUnsafe(millis)))
 
   return Sessions.of({
@@ -176,7 +184,7 @@ const make = Effect.gen(function*() {
       })),
 
     append: (turn) =>
-      failing(sql.withTransaction(Effect.gen(function*() {
+      failing(within(Effect.gen(function*() {
         const at = turn.at ?? (yield* now)
         if (turn.first) {
           yield* sql`INSERT INTO agent_sessions ${

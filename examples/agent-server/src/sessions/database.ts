@@ -9,6 +9,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
 import type * as SqlError from "effect/sql/SqlError"
+import { randomBytes } from "node:crypto"
 import { type Dependency, shown } from "../health/Dependency.ts"
 import { because, type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
 import { makeDirectories, whyNot } from "../startup/directories.ts"
@@ -36,10 +37,32 @@ export const dependency = ({ dataDir, databaseUrl }: Options): Effect.Effect<Dep
 
 const connectTimeout = "5 seconds"
 
+const maxConnections = 20
+
+/** What PostgreSQL calls the connections of this process, and of no other. */
+const applicationName = `agent-server-${randomBytes(4).toString("hex")}`
+
+/**
+ * The connections of PostgreSQL's pool. The driver does not tell of it, so the database is asked whose connections it works for. One
+ * that is not open yet is as free as one that is; so is the one that asks.
+ */
+export const connections: Effect.Effect<
+  { readonly idle: number; readonly used: number },
+  SqlError.SqlError,
+  SqlClient.SqlClient
+> = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ readonly used: number }>`
+    SELECT count(*)::int AS used FROM pg_stat_activity
+    WHERE application_name = ${applicationName} AND state <> 'idle' AND pid <> pg_backend_pid()`
+  const used = Math.min(rows[0]?.used ?? 0, maxConnections)
+  return { idle: maxConnections - used, used }
+})
+
 /** A pool connects when it is first used, so it is used: a server that cannot reach its data does not start. */
 const postgres = (url: Redacted.Redacted): Layer.Layer<SqlClient.SqlClient, CannotStart> =>
   Layer.tap(
-    PgClient.layer({ url, connectTimeout, applicationName: "agent-server", maxConnections: 20 }),
+    PgClient.layer({ url, connectTimeout, applicationName, maxConnections }),
     (context) => Effect.asVoid(Effect.provideContext(SqlClient.SqlClient.use((sql) => sql`SELECT 1`), context))
   ).pipe(orCannotStart((error) =>
     `DATABASE_URL: cannot use the database at ${shown(Redacted.value(url))}: ${whyNoConnection(error)}`

@@ -24,6 +24,7 @@ export const banner = ({ dataDir, databaseUrl, madeAdminKey, origin, provider }:
     "",
     ...modelLines(provider).map((line, index) => `  ${index === 0 ? "models " : "       "}    ${line}`),
     `  sessions   ${databaseUrl === undefined ? dataDir : shown(Redacted.value(databaseUrl))}`,
+    `  console    ${origin}/`,
     `  docs       ${origin}/docs`,
     `  health     ${origin}/health/ready`,
     "",

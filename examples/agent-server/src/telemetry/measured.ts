@@ -9,9 +9,11 @@ import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import type * as SqlClient from "effect/sql/SqlClient"
 import { costUsd, type Known } from "../agents/prices.ts"
 import { FailedTurns, queueName } from "../letters/FailedTurns.ts"
 import { Policies } from "../policies.ts"
+import * as Database from "../sessions/database.ts"
 
 /** What is there whatever happens. */
 export const layer = (settings: { readonly databaseUrl?: unknown }): Layer.Layer<never> =>
@@ -19,9 +21,21 @@ export const layer = (settings: { readonly databaseUrl?: unknown }): Layer.Layer
     Metrics.layer,
     HttpMetrics.layer,
     NodeMetrics.layer,
+    // A SQLite file has no pool: there it stays at 0.
     Metrics.layerDeclare(Metrics.instrument("db_client_connection_count")),
     StoreMetrics.layerSql({ system: settings.databaseUrl === undefined ? "sqlite" : "postgresql" })
   )
+
+/** Shows how busy PostgreSQL's pool is, as often as the database's health is looked at when it starts. */
+export const connections = (
+  settings: { readonly databaseUrl?: unknown }
+): Layer.Layer<never, never, SqlClient.SqlClient | Policies> =>
+  settings.databaseUrl === undefined
+    ? Layer.empty
+    : Layer.unwrap(Effect.map(
+      Policies.use(({ now }) => now),
+      ({ health }) => StoreMetrics.layerConnections(Database.connections, { every: Schedule.spaced(health.interval) })
+    ))
 
 /** `/metrics`, for Prometheus. */
 export const route = Metrics.layerHttp()
@@ -43,6 +57,12 @@ export const languageModel = (options: {
       price: (model, { input, output }) => costUsd(known, model, { prompt: input, completion: output }) ?? undefined
     })
   }))
+
+/** A speech service that nobody has asked yet is shown all the same. */
+export const declareSpeech = LanguageModelMetrics.declareSpeech
+
+/** Counts what a speech service is asked. */
+export const speech = LanguageModelMetrics.speech
 
 /** Shows how full the queue of dead letters is. */
 export const letters = Layer.unwrap(

@@ -10,7 +10,7 @@ import * as OtlpExporter from "effect-resilience/OtlpExporter"
 import * as Tracing from "effect-resilience/Tracing"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as Layer from "effect/Layer"
-import { isProbe, type Routes } from "../http/Routes.ts"
+import { isPolled, type Routes } from "../http/Routes.ts"
 import { orCannotStart } from "../startup/CannotStart.ts"
 
 /** Samples, and exports what is kept. Logs once which traces those are. */
@@ -27,6 +27,6 @@ export const ofRequests = (table: Routes): Layer.Layer<never> =>
     ),
     Layer.succeed(HttpMiddleware.TracerDisabledWhen)((request) => {
       const route = table.find(request.url)
-      return route !== undefined && (isProbe(route) || route.path === "/metrics")
+      return route !== undefined && isPolled(route)
     })
   )

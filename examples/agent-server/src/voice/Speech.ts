@@ -20,6 +20,7 @@ import * as TextToSpeech from "../providers/TextToSpeech.ts"
 import type { Served } from "../sessions/Sessions.ts"
 import * as Simulator from "../sim/Simulator.ts"
 import { type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
+import * as Measured from "../telemetry/measured.ts"
 import type * as Settings from "./settings.ts"
 
 /** Why nothing was understood, or said. */
@@ -44,10 +45,15 @@ export interface Spoken {
   readonly beganAt: bigint
 }
 
+/** A chain of services, as it is looked after. */
+export type Chain = Pick<FallbackChain.FallbackChain<never, never, never>, "name" | "states" | "ledger" | "reset">
+
 /** The speech services of this server. */
 export class Speech extends Context.Service<Speech, {
   readonly transcribe: (recording: Uint8Array) => Effect.Effect<Heard, SpeechError>
   readonly speak: (text: string) => Effect.Effect<Spoken, SpeechError>
+  /** How it is with the services, for whoever looks after them. */
+  readonly chains: ReadonlyArray<Chain>
 }>()("agent-server/voice/Speech") {}
 
 type BaseUrlOf = (name: Simulator.Name) => string
@@ -76,24 +82,39 @@ const targets = (
   return [at(primary), at(backup)]
 }
 
+/** Goes around each call to a service: what it counts is inside of the policies, which may call more than once. */
+const guard = (kind: "stt" | "tts", { dependency, service }: Target) => {
+  const counted = Measured.speech(kind, labelsOf(dependency, service))
+  return <A, E, R>(self: Effect.Effect<A, E, R>) => policies.atService(dependency)(counted(self))
+}
+
+/** What is at an address is not known; what it is to us, is. */
+const labelsOf = (provider: policies.SpeechDependency, { model }: Settings.Service) => ({ provider, model })
+
 const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: BaseUrlOf) {
   const guards = yield* Effect.context<policies.Policies>()
   const { now, whenever } = yield* policies.Policies
+  const pairs = { stt: targets(settings.stt, "stt", simulated), tts: targets(settings.tts, "tts", simulated) }
+  for (const kind of ["stt", "tts"] as const) {
+    for (const { dependency, service } of pairs[kind]) {
+      yield* Measured.declareSpeech(kind, labelsOf(dependency, service))
+    }
+  }
   const stt = yield* FallbackChain.make(
     "stt",
     Arr.map(
-      targets(settings.stt, "stt", simulated),
-      ({ dependency, service }) =>
-        FallbackChain.route(dependency, SpeechToText.layer(service), { guard: policies.atService(dependency) })
+      pairs.stt,
+      (target) =>
+        FallbackChain.route(target.dependency, SpeechToText.layer(target.service), { guard: guard("stt", target) })
     )
   )
   const tts = yield* FallbackChain.make(
     "tts",
     Arr.map(
-      targets(settings.tts, "tts", simulated),
-      ({ dependency, service }) =>
-        FallbackChain.route(dependency, TextToSpeech.layer({ ...service, voice: settings.voice }), {
-          guard: policies.atService(dependency)
+      pairs.tts,
+      (target) =>
+        FallbackChain.route(target.dependency, TextToSpeech.layer({ ...target.service, voice: settings.voice }), {
+          guard: guard("tts", target)
         })
     )
   )
@@ -102,6 +123,7 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
     return Effect.andThen(stt.reconfigure(options), tts.reconfigure(options))
   })
   return Speech.of({
+    chains: [stt, tts],
     transcribe: (recording) =>
       counting((call) => stt.runServed(call), SpeechToText.SpeechToText.use((each) => each.transcribe(recording))).pipe(
         Effect.map(([text, served]): Heard => ({ text: text.toWellFormed().trim(), served })),
@@ -156,6 +178,9 @@ const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>, maxBytes:
 const noSpeech = (description: string): AiError.AiError =>
   AiError.make({ module: "TextToSpeech", method: "speak", reason: invalid(description) })
 
+/** How many connections to each service there are at most. */
+const speechConnections = 128
+
 /** Where the simulated services are: those of the program's simulator, or of one of our own. */
 const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Speech) {
   if (stt._tag === "Real" && tts._tag === "Real") return (): string => ""
@@ -169,6 +194,6 @@ const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Spe
 /** Provides the services of the settings. */
 export const layer = (settings: Settings.Speech): Layer.Layer<Speech, CannotStart, policies.Policies> =>
   Layer.effect(Speech, Effect.flatMap(simulatedAt(settings), (simulated) => make(settings, simulated))).pipe(
-    Layer.provide(client),
+    Layer.provide(client(speechConnections)),
     orCannotStart((error) => `the simulated speech services cannot listen on loopback: ${error.message}`)
   )

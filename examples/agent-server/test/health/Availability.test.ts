@@ -5,6 +5,7 @@ import * as HealthProbes from "effect-resilience/HealthProbes"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
@@ -15,16 +16,19 @@ import * as Policies from "../support/policies.ts"
 const tell = (name: string, up: boolean) =>
   Effect.flatMap(Availability.Availability, (availability) => availability.tell(name, up))
 
+/** How it is now. */
+const isUp = (name: string) => Effect.map(Stream.runHead(Availability.changes(name)), Option.getOrThrow)
+
 describe("Availability", () => {
   it.effect("counts everything as up that it has not been told of, and without a layer everything", () =>
     Effect.gen(function*() {
       yield* tell("llm", false)
-      expect(yield* Availability.isUp("llm")).toBe(true)
+      expect(yield* isUp("llm")).toBe(true)
       yield* Effect.gen(function*() {
         yield* tell("llm", false)
-        expect([yield* Availability.isUp("llm"), yield* Availability.isUp("tts")]).toEqual([false, true])
+        expect([yield* isUp("llm"), yield* isUp("tts")]).toEqual([false, true])
         yield* tell("llm", true)
-        expect(yield* Availability.isUp("llm")).toBe(true)
+        expect(yield* isUp("llm")).toBe(true)
       }).pipe(Effect.provide(Availability.layer))
     }))
 
@@ -54,13 +58,13 @@ describe("Availability", () => {
         yield* HealthProbes.waitUntilReady
         yield* Ref.set(well, false)
         yield* TestClock.adjust("20 seconds")
-        expect(yield* Availability.isUp("llm")).toBe(true)
+        expect(yield* isUp("llm")).toBe(true)
         yield* TestClock.adjust("10 seconds")
-        expect(yield* Availability.isUp("llm")).toBe(false)
+        expect(yield* isUp("llm")).toBe(false)
         expect((yield* HealthProbes.live).ok).toBe(true)
         yield* Ref.set(well, true)
         yield* TestClock.adjust("30 seconds")
-        expect(yield* Availability.isUp("llm")).toBe(true)
+        expect(yield* isUp("llm")).toBe(true)
       }).pipe(
         Effect.provide(Health.layer([dependency])),
         Effect.provide(Policies.layerWith({ healthInterval: Duration.seconds(10) }))

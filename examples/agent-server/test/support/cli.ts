@@ -7,6 +7,8 @@ import { adminKey, type RunningServer } from "./server.ts"
 
 const main = fileURLToPath(new URL("../../src/cli/dlq.ts", import.meta.url))
 
+const stormMain = fileURLToPath(new URL("../../src/storm/main.ts", import.meta.url))
+
 /** What a command came to. */
 export interface Came {
   readonly code: number | null
@@ -50,6 +52,12 @@ export const dlqAlone = (
   args: ReadonlyArray<string>,
   environment: Readonly<Record<string, string>> = {}
 ): Effect.Effect<Came> => Effect.promise(() => run(process.execPath, [main, ...args], environment).ended)
+
+/** Runs the storm with nothing but these arguments and variables. */
+export const storm = (
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>> = {}
+): Effect.Effect<Came> => Effect.promise(() => run(process.execPath, [stormMain, ...args], environment).ended)
 
 /** Runs it in a terminal: both of its outputs are in `stdout`. */
 export const dlqInTerminal = (server: RunningServer, ...args: ReadonlyArray<string>): Effect.Effect<Came> =>

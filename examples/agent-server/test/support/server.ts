@@ -1,13 +1,10 @@
 /** The server as its users have it: a process of its own, started with an environment, spoken to over HTTP. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+import { type Ended, type Environment, launch, untilUp } from "../../src/storm/instance.ts"
 
 /** What the tests send as the operator's key. */
 export const adminKey = "test-admin-key"
@@ -21,14 +18,6 @@ export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-/** How a process ended, and what it had said. */
-export interface Ended {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** A server that runs. */
 export interface RunningServer {
   readonly origin: string
@@ -38,45 +27,12 @@ export interface RunningServer {
   readonly stop: (signal: "SIGTERM" | "SIGINT" | "SIGKILL") => Promise<Ended>
 }
 
-export type Environment = Readonly<Record<string, string>>
-
-interface Launched {
-  readonly child: ChildProcess
-  readonly said: { stdout: string; stderr: string }
-  readonly ended: Promise<Ended>
-}
-
-/** Nothing of the tests' own environment decides anything, but for what a process needs to run at all. */
-const launch = (environment: Environment): Launched => {
-  const child = spawn(process.execPath, [main], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), ...environment },
-    stdio: ["ignore", "pipe", "pipe"]
-  })
-  const said = { stdout: "", stderr: "" }
-  child.stdout.setEncoding("utf8").on("data", (text: string) => said.stdout += text)
-  child.stderr.setEncoding("utf8").on("data", (text: string) => said.stderr += text)
-  const ended = new Promise<Ended>((resolve) => child.on("close", (code, signal) => resolve({ code, signal, ...said })))
-  return { child, said, ended }
-}
-
 /** Runs a server that is expected to end by itself. */
 export const runToEnd = (environment: Environment): Effect.Effect<Ended> =>
   Effect.callback((resume) => {
     const { child, ended } = launch(environment)
     void ended.then((end) => resume(Effect.succeed(end)))
     return Effect.sync(() => child.kill("SIGKILL"))
-  })
-
-const originIn = (stdout: string): string | undefined => /agent-server is up at (\S+)/.exec(stdout)?.[1]
-
-const untilUp = ({ child, ended, said }: Launched): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const look = () => {
-      const origin = originIn(said.stdout)
-      if (origin !== undefined) resolve(origin)
-    }
-    child.stdout?.on("data", look)
-    void ended.then((end) => reject(new Error(`the server ended: ${end.stdout}${end.stderr}`)))
   })
 
 /** A server on a free port, with its data in `dataDir`, until the scope closes. */

@@ -80,7 +80,9 @@ export const page = (
   return [
     `# ${title}`,
     "",
-    `Written by \`${options.command}\`, never by hand. All sides of a table ran in the same process, in alternating rounds.`,
+    `Written by \`${options.command}\`, never by hand.${
+      results.length === 0 ? "" : " All sides of a comparison ran in the same process, in alternating rounds."
+    }`,
     "",
     `- ${new Date().toISOString().slice(0, 10)}, ${platform()} ${arch()}, ${cpus().length} x ${
       cpu?.model.trim() ?? "?"

@@ -13,8 +13,10 @@ import * as RateLimiterStores from "./rateLimiterStores.ts"
 import * as RateLimiterTruth from "./rateLimiterTruth.ts"
 import * as Retry from "./retry.ts"
 import * as Scrape from "./scrape.ts"
+import * as Soak from "./soak.ts"
 import * as Spans from "./spans.ts"
 import * as Timeout from "./timeout.ts"
+import * as WholeServer from "./wholeServer.ts"
 
 /** A page: what it compares, and against which packages. */
 export interface Page {
@@ -76,6 +78,7 @@ export const pages: Readonly<Record<string, Page>> = {
   },
   retry: { title: "Retry", peers: ["effect", "cockatiel"], comparisons: Retry.comparisons, notes: "" },
   scrape: { title: "Scrape", peers: ["prom-client"], comparisons: Scrape.comparisons, notes: "" },
+  soak: { title: "A soak", peers: ["effect"], comparisons: [], scenarios: Soak.scenarios, notes: Soak.notes },
   spans: {
     title: "Spans",
     peers: ["effect", "@effect/opentelemetry", "@opentelemetry/sdk-trace-node"],
@@ -87,5 +90,20 @@ export const pages: Readonly<Record<string, Page>> = {
     peers: ["effect", "cockatiel"],
     comparisons: Timeout.comparisons,
     notes: Timeout.notes
+  },
+  "whole-server": {
+    title: "The whole server",
+    peers: [
+      "effect",
+      "fastify",
+      "@fastify/rate-limit",
+      "opossum",
+      "prom-client",
+      "pino",
+      "@opentelemetry/sdk-trace-node"
+    ],
+    comparisons: [],
+    scenarios: WholeServer.scenarios,
+    notes: WholeServer.notes
   }
 }

@@ -53,6 +53,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { authenticationFailed } from "../internal/http/authenticationFailed.ts"
 import { challenged } from "../internal/http/challenged.ts"
+import { layerFromConfig } from "../internal/layerFromConfig.ts"
 import * as ApiKey from "./ApiKey.ts"
 import * as Problem from "./Problem.ts"
 
@@ -111,7 +112,7 @@ export const layer = (key: Redacted.Redacted): Layer.Layer<AdminKey> => {
  * @since 0.1.0
  */
 export const layerConfig = (key: Config.Config<Redacted.Redacted>): Layer.Layer<AdminKey, Config.ConfigError> =>
-  Layer.unwrap(Effect.map(key, layer))
+  layerFromConfig<Redacted.Redacted, AdminKey, never, never>(key, layer)
 
 /**
  * Whether a request has the operator's key, for replies that say more to the operator than to others.

@@ -47,7 +47,6 @@
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as Digest from "effect/crypto/Digest"
 import * as Mac from "effect/crypto/Mac"
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
@@ -66,6 +65,8 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { hashed, parse as parseText } from "../internal/http/apiKeyText.ts"
 import { authenticationFailed } from "../internal/http/authenticationFailed.ts"
 import { challenged } from "../internal/http/challenged.ts"
+import { layerFromConfig } from "../internal/layerFromConfig.ts"
+import { sha256 } from "../internal/sha256.ts"
 import type * as Signal from "../Signal.ts"
 import * as Problem from "./Problem.ts"
 
@@ -211,25 +212,19 @@ export const makeKeys = (keys: ReadonlyArray<Key>): Effect.Effect<ApiKeys["Servi
     const caller: Caller = { name: key.name, tier: key.tier ?? "standard", scopes: key.scopes ?? [] }
     return { caller, key: key.key, digest }
   })
-  return Effect.gen(function*() {
-    const { digest } = yield* Digest.Digest
-    const hash = (key: Redacted.Redacted) => digest(Digest.sha256, new TextEncoder().encode(Redacted.value(key)))
-    const known = yield* Effect.forEach(
-      written,
-      ({ caller, digest, key }) =>
-        Effect.map(digest === undefined ? hash(key) : Effect.succeed(digest), (digest) => ({ caller, digest }))
-    )
-    return knowing(known, hash)
-  }).pipe(Effect.provide(Digest.layerWebCrypto))
+  const known = written.map(({ caller, digest, key }) => ({ caller, digest: digest ?? digestOf(key) }))
+  return Effect.succeed(knowing(known))
 }
+
+const digestOf = (key: Redacted.Redacted): Uint8Array => sha256(new TextEncoder().encode(Redacted.value(key)))
 
 /** By itself, so that the service holds on to digests and not to the keys that they were made of. */
 const knowing = (
-  known: ReadonlyArray<{ readonly caller: Caller; readonly digest: Uint8Array }>,
-  hash: (key: Redacted.Redacted) => Effect.Effect<Uint8Array>
+  known: ReadonlyArray<{ readonly caller: Caller; readonly digest: Uint8Array }>
 ): ApiKeys["Service"] => ({
   identify: (key) =>
-    Effect.map(hash(key), (digest) => {
+    Effect.sync(() => {
+      const digest = digestOf(key)
       let found: Caller | undefined
       // All of them, also after one has matched: how long it takes says nothing.
       for (const each of known) {
@@ -255,7 +250,7 @@ export const layerKeys = (keys: ReadonlyArray<Key>): Layer.Layer<ApiKeys> => Lay
  */
 export const layerKeysConfig = (
   keys: Config.Wrap<ReadonlyArray<Key>>
-): Layer.Layer<ApiKeys, Config.ConfigError> => Layer.unwrap(Effect.map(Config.unwrap(keys), layerKeys))
+): Layer.Layer<ApiKeys, Config.ConfigError> => layerFromConfig(keys, layerKeys)
 
 // -----------------------------------------------------------------------------
 // Requests

@@ -54,6 +54,7 @@ import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { provideOver } from "../internal/provideOver.ts"
 import type * as RateLimiter from "../RateLimiter.ts"
 import { RateLimiter as Limiter } from "../RateLimiter.ts"
 import * as Problem from "./Problem.ts"
@@ -142,11 +143,14 @@ export const decide = <R = never>(
  */
 export const layer = <R = never>(options: Options<R>) =>
   HttpRouter.middleware(
-    Effect.map(Effect.context<Limiter | R>(), (context) => (app) =>
-      Effect.flatMap(
-        Effect.provideContext(decide(options), context),
-        (refusal) => refusal === undefined ? app : HttpServerRespondable.toResponse(refusal)
-      ))
+    Effect.map(Effect.context<Limiter | R>(), (context) => {
+      const decided = provideOver(context)(decide(options))
+      return (app) =>
+        Effect.flatMap(
+          decided,
+          (refusal) => refusal === undefined ? app : HttpServerRespondable.toResponse(refusal)
+        )
+    })
   ).layer
 
 /**
@@ -170,16 +174,13 @@ export const layerApi = <R = never>(options: Options<R>): Layer.Layer<RateLimits
     RateLimits,
     Effect.map(
       Effect.context<Limiter | R>(),
-      (context) =>
-        RateLimits.of((endpoint) =>
-          Effect.andThen(
-            Effect.flatMap(
-              Effect.provideContext(decide(options), context),
-              (refusal) => refusal === undefined ? Effect.void : Effect.fail(refusal)
-            ),
-            endpoint
-          )
+      (context) => {
+        const decided = Effect.flatMap(
+          provideOver(context)(decide(options)),
+          (refusal) => refusal === undefined ? Effect.void : Effect.fail(refusal)
         )
+        return RateLimits.of((endpoint) => Effect.andThen(decided, endpoint))
+      }
     )
   )
 

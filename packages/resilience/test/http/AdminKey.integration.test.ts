@@ -89,6 +89,18 @@ describe("AdminKey", () => {
     }
   })
 
+  it.effect("that is no good is a ConfigError where it is configuration, and is not shown", () =>
+    Effect.gen(function*() {
+      const layer = AdminKey.layerConfig(Config.Redacted("ADMIN_KEY"))
+      const wrong = ConfigProvider.fromUnknown({ ADMIN_KEY: "sha256=hunter2" })
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer))).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, wrong)
+      )
+      assert.instanceOf(error, Config.ConfigError)
+      assert.include(error.message, "key must be")
+      assert.notInclude(error.message, "hunter2")
+    }))
+
   it("is in the OpenAPI description, with what it refuses", () => {
     const { paths } = OpenApi.fromApi(Api)
     const operation = paths["/caches"]?.delete

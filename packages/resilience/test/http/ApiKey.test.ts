@@ -128,6 +128,14 @@ describe("ApiKey.parse", () => {
       assert.notInclude(text, "S3CRET")
     }))
 
+  it.effect("that is no good is a ConfigError also where another Config than ours read it", () =>
+    Effect.gen(function*() {
+      const layer = ApiKey.layerKeysConfig(Config.succeed([{ name: "alice", key: Redacted.make("") }]))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assert.instanceOf(error, Config.ConfigError)
+      assert.include(error.message, "keys[0].key must be")
+    }))
+
   it.effect("can be left out", () =>
     Effect.gen(function*() {
       const none = yield* ApiKey.config("API_KEYS").pipe(Config.withDefault([]))

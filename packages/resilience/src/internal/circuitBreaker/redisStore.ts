@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
 import type { CircuitState } from "../../Signal.ts"
+import { answerWithin } from "../answerWithin.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import { positiveMillis } from "../options.ts"
 import { CircuitStoreError } from "./errors.ts"
@@ -58,12 +59,12 @@ export const make = (
 
       /** The race has fibers of its own, which may be interrupted where the caller may not. */
       const bounded = <A>(operation: string, self: Effect.Effect<A, Redis.RedisError>) =>
-        Effect.interruptible(self).pipe(
-          Effect.mapError(({ cause }) => new CircuitStoreError({ operation, cause })),
-          Effect.timeoutOrElse({
-            duration: timeout,
-            orElse: () => Effect.fail(new CircuitStoreError({ operation, cause: `no answer within ${timeout} ms` }))
-          })
+        answerWithin(
+          Effect.mapError(Effect.interruptible(self), ({ cause }) => new CircuitStoreError({ operation, cause })),
+          timeout,
+          Effect.suspend(() =>
+            Effect.fail(new CircuitStoreError({ operation, cause: `no answer within ${timeout} ms` }))
+          )
         )
 
       /** Tells of the first failure in a row only. */

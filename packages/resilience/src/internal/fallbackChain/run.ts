@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Retry from "../../Retry.ts"
 import { monotonicMillis } from "../monotonic.ts"
+import { provideOver } from "../provideOver.ts"
 import { CurrentAttempt, type Engine, type OnRoute, type Served } from "./engine.ts"
 import type { FallbackExhausted } from "./errors.ts"
 import type { Request } from "./route.ts"
@@ -57,7 +58,7 @@ export const provided = <Provides, A, E, R>(
   context: Context.Context<Provides>,
   onRoute: OnRoute
 ): Effect.Effect<A, E, Exclude<R, Provides>> =>
-  Effect.provideContext(Effect.provideService(self, CurrentAttempt, onRoute), context)
+  provideOver(context)(Effect.provideService(self, CurrentAttempt, onRoute))
 
 /** A call of a route in its guard, again and again as its schedule says. */
 export const guarded = <Provides, RE, Builds, RR, A, E, R>(

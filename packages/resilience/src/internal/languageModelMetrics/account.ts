@@ -1,15 +1,13 @@
 /** What one call to a language model took, while it runs and at its end. */
 import type * as Response from "effect/ai/Response"
-import * as Cause from "effect/Cause"
 import type * as Exit from "effect/Exit"
+import { type Outcome, outcomeOf } from "../outcome.ts"
 
 /** What a call used, in tokens. */
 export interface Tokens {
   readonly input: number
   readonly output: number
 }
-
-export type Outcome = "success" | "failure" | "interrupted"
 
 /** How a call ended, and what it took. Times are in seconds. */
 export interface Summary {
@@ -108,7 +106,7 @@ export class Account {
   private outcomeOf(exit: Exit.Exit<unknown, unknown>): Outcome {
     if (this.finishReason !== undefined) return "success"
     if (exit._tag === "Success") return this.endedByItself ? "success" : "interrupted"
-    return Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failure"
+    return outcomeOf(exit)
   }
 
   /** What the provider says; where it does not come to that, what was heard. */

@@ -3,7 +3,7 @@
  * value is worth more than none.
  */
 import * as Redacted from "effect/Redacted"
-import { sha256 } from "../sha256.ts"
+import { sha256Hex } from "../sha256.ts"
 import type { Redactor } from "./redact.ts"
 
 const deepest = 8
@@ -75,7 +75,7 @@ export const plainer = (redact: Redactor): (value: unknown) => unknown => {
 
   const hashed = (key: string, value: unknown): string | undefined =>
     (typeof value === "string" || typeof value === "number") && redact.isHashed(key)
-      ? sha256(`${value}`).slice(0, 16)
+      ? sha256Hex(`${value}`).slice(0, 16)
       : undefined
 
   const guarded = (value: unknown, depth: number, above: ReadonlyArray<object>): unknown => {

@@ -31,6 +31,7 @@ const fieldOne = (message: Uint8Array): Uint8Array | number | undefined => {
   const varint = (): number => {
     let value = 0
     for (let shift = 0; at < message.length && shift < 64; shift += 7) {
+      // Within the message: the loop says so.
       const byte = message[at++]!
       value += (byte & 0x7f) * 2 ** shift
       if (byte < 0x80) return value

@@ -19,8 +19,13 @@ const nothing = (message: string, path = ""): Read => ({ document: { policies: {
 
 export const tooLarge = (maxSize: number): string => `The document is too large: more than ${maxSize} characters`
 
-/** YAML, and so JSON. */
+/** YAML, and so JSON, with all that is wrong in it. */
 export const parse = (text: string, maxSize: number): Read => {
+  const { document, problems } = read(text, maxSize)
+  return { document, problems: [...problems, ...references(document)] }
+}
+
+const read = (text: string, maxSize: number): Read => {
   if (text.length > maxSize) return nothing(tooLarge(maxSize))
   if (text.trim() === "") return nothing("The document is empty")
   const data = valueOf(text)
@@ -161,7 +166,7 @@ export const pathOf = (path: ReadonlyArray<PropertyKey | { readonly key: Propert
 const plain = /^[\w-]+$/
 
 /** What is wrong with how policies name each other. */
-export const references = ({ policies }: Document): ReadonlyArray<Problem> => {
+const references = ({ policies }: Document): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
   for (const [name, config] of Object.entries(policies)) {
     if (name === "") problems.push({ path: pathOf(["policies", name]), message: "A policy must have a name" })
@@ -191,6 +196,7 @@ const cycleFrom = (policies: Document["policies"], start: string, next: string):
     if (name === start) return [...way, name]
     if (visited.has(name) || !Object.hasOwn(policies, name)) return undefined
     visited.add(name)
+    // It is one of them: the line above says so.
     for (const route of routesOf(policies[name]!)) {
       const found = walk(route, [...way, name])
       if (found !== undefined) return found

@@ -47,6 +47,7 @@ export interface CacheBinding {
  */
 export interface Bindings {
   readonly caches?: Readonly<Record<string, CacheBinding>> | undefined
+  // A queue is invariant in its letters, so only `any` stands for all queues.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly deadLetters?: Readonly<Record<string, DeadLetterQueue.DeadLetterQueue<any>>> | undefined
   /** What somebody else knows of the health of a policy's dependency: the `health` of its breaker's options. */
@@ -84,13 +85,8 @@ export const check = (
       return void problem([at], error.message)
     }
   }
-  const { bulkhead, cache, deadLetter, fallback, hedge, limit, retry } = config
-  if (cache !== undefined && !has(bindings.caches, cache.binding)) {
-    problem(["cache", "binding"], `No cache is bound to "${cache.binding}"`)
-  }
-  if (deadLetter !== undefined && !has(bindings.deadLetters, deadLetter)) {
-    problem(["deadLetter"], `No queue is bound to "${deadLetter}"`)
-  }
+  const { bulkhead, fallback, hedge, limit, retry } = config
+  checkNames(config, bindings, problem)
   if (bulkhead !== undefined && before?.bulkhead !== undefined && before.bulkhead.order !== bulkhead.order) {
     problem(["bulkhead", "order"], "The order cannot be changed while calls may wait")
   }
@@ -121,6 +117,19 @@ export const check = (
         return Build.retryOf(data)
       })
     }
+  }
+}
+
+const checkNames = (
+  { cache, deadLetter }: Config,
+  { caches, deadLetters }: Bindings,
+  problem: (at: ReadonlyArray<string>, message: string) => void
+): void => {
+  if (cache !== undefined && !has(caches, cache.binding)) {
+    problem(["cache", "binding"], `No cache is bound to "${cache.binding}"`)
+  }
+  if (deadLetter !== undefined && !has(deadLetters, deadLetter)) {
+    problem(["deadLetter"], `No queue is bound to "${deadLetter}"`)
   }
 }
 
@@ -231,6 +240,7 @@ export class Entry {
         breaker: yield* this.broken(config, breaker, bindings),
         bulkheads: yield* this.placed(bulkhead),
         limit: yield* Parts.limitOf(name, limit),
+        // Where data has a hedge, `check` made its options.
         hedge: yield* kept(this.hedge, config.hedge, () => Hedge.make({ ...hedge!, name })),
         chain,
         onRoute,
@@ -240,6 +250,7 @@ export class Entry {
           this.cache,
           config.cache,
           ({ binding, ...times }) =>
+            // `check` let no name through that nothing is bound to.
             ResponseCache.make<unknown, unknown>({ name, ...times, ...bindings.caches![binding]! })
         ),
         idempotent: config.idempotent ?? true

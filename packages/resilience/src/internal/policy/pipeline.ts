@@ -55,6 +55,7 @@ const composed = (all: ReadonlyArray<Placed>): Stage => {
   const stages = all.map(({ stage }) => stage)
   return (self: AnyEffect, call: Call) => {
     let effect = self
+    // From the inside out; the index is within the list.
     for (let index = stages.length - 1; index >= 0; index--) effect = stages[index]!(effect, call)
     return effect
   }

@@ -61,7 +61,7 @@ export class Registry {
 
   private examine(text: string): Examined {
     const { document, problems } = Document.parse(text, this.settings.maxSize)
-    const found = [...problems, ...Document.references(document)]
+    const found = [...problems]
     const checked = Object.entries(document.policies).map(([name, config]) => {
       const one = check(name, config, this.settings.bindings, this.entries.get(name)?.config)
       found.push(...one.problems)
@@ -121,16 +121,7 @@ export class Registry {
         loadedAt: yield* DateTime.now,
         refused: undefined
       }
-      const change: Change = {
-        version: this.now.version,
-        source,
-        added: this.names.filter((name) => !before.has(name)),
-        removed: [...before.keys()].filter((name) => !this.names.includes(name)),
-        changed: checked.filter(({ config, name }) => before.has(name) && before.get(name) !== JSON.stringify(config))
-          .map(
-            ({ name }) => name
-          )
-      }
+      const change = { version: this.now.version, source, ...difference(before, checked) }
       yield* PubSub.publish(this.hub, change)
       yield* Signal.emit({ _tag: "PoliciesReloaded", source, outcome: "applied", problems: [] })
       return change
@@ -141,6 +132,7 @@ export class Registry {
   private forget(): Effect.Effect<void> {
     const gone = [...this.entries.keys()].filter((name) => !this.names.includes(name))
     return Effect.forEach(gone.slice(0, Math.max(0, gone.length - goneKept)), (name) => {
+      // The names are those of the entries.
       const entry = this.entries.get(name)!
       this.entries.delete(name)
       return entry.close
@@ -156,10 +148,12 @@ export class Registry {
       const composed = this.names.includes(name) ? this.entries.get(name)?.composed : undefined
       return composed === undefined
         ? Effect.fail(new PolicyNotFound({ name, names: this.names }))
+        // What is made from data has the types of all that data may say.
         : Effect.succeed(typed(composed) as PolicyFromData)
     })
   }
 
+  /** Those of the document that is in force: each has an entry, which was composed when it was taken over. */
   private all() {
     return this.names.map((name) => this.entries.get(name)!.composed!)
   }
@@ -182,6 +176,19 @@ export class Registry {
         )
       )
     }
+  }
+}
+
+/** `before`: the configurations of before, as text. */
+const difference = (
+  before: ReadonlyMap<string, string>,
+  checked: ReadonlyArray<Checked>
+): Pick<Change, "added" | "removed" | "changed"> => {
+  const now = new Map(checked.map(({ config, name }) => [name, JSON.stringify(config)]))
+  return {
+    added: [...now.keys()].filter((name) => !before.has(name)),
+    removed: [...before.keys()].filter((name) => !now.has(name)),
+    changed: [...now.keys()].filter((name) => before.has(name) && before.get(name) !== now.get(name))
   }
 }
 

@@ -1,9 +1,8 @@
 /** What each part of a policy does to a call. None knows of the others. */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
@@ -17,7 +16,7 @@ import type * as RateLimiter from "../../RateLimiter.ts"
 import type * as ResponseCache from "../../ResponseCache.ts"
 import * as Retry from "../../Retry.ts"
 import * as Signal from "../../Signal.ts"
-import { monotonicMillis } from "../monotonic.ts"
+import { attemptSpan, pipelinePrefix, pipelineSpan, toldAttempt, toldPipeline } from "../pipelineSpans.ts"
 import type { Bulkheads } from "./bulkheads.ts"
 import { type AnyEffect, type Call, defaultKey, onRoute } from "./call.ts"
 
@@ -123,41 +122,22 @@ export const replied = (reply: (error: unknown) => AnyEffect): Stage => (self) =
 export const observedAttempt = (name: string): Stage => (self, call) =>
   Effect.withFiber((fiber) => {
     const attempt = ++call.attempts
-    const span = fiber.cache.span
-    const traced = span?._tag === "Span" && span.name === spanName(name)
-      ? Effect.withSpan(self, "resilience.attempt", { attributes: { "resilience.attempt.number": attempt } })
-      : self
-    if (!Signal.isHeardUnsafe(fiber)) return traced
-    return timed(fiber, traced, (outcome, duration) => ({ _tag: "AttemptSettled", name, attempt, outcome, duration }))
+    const told = Signal.isHeardUnsafe(fiber) ? toldAttempt(name, attempt)(self) : self
+    // Without a pipeline's span around it an attempt's span would be nobody's.
+    return fiber.cache.span?._tag === "Span" && fiber.cache.span.name === `${pipelinePrefix}${name}`
+      ? attemptSpan(name, attempt)(told)
+      : told
   })
-
-const spanName = (name: string): string => `resilience.pipeline ${name}`
 
 export const isObserved = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
   fiber.cache.span !== undefined || Signal.isHeardUnsafe(fiber)
 
-/** The whole call, for those who listen and trace. */
+/** The whole call, for those who listen, and for those who trace what is around it. */
 export const observed = (
   fiber: Fiber.Fiber<unknown, unknown>,
   name: string,
   self: AnyEffect
 ): AnyEffect => {
-  const traced = fiber.cache.span === undefined
-    ? self
-    : Effect.withSpan(self, spanName(name), { attributes: { "resilience.name": name } })
-  if (!Signal.isHeardUnsafe(fiber)) return traced
-  return timed(fiber, traced, (outcome, duration) => ({ _tag: "PipelineSettled", name, outcome, duration }))
-}
-
-const timed = (
-  fiber: Fiber.Fiber<unknown, unknown>,
-  self: AnyEffect,
-  signal: (outcome: "success" | "failure" | "interrupted", duration: Duration.Duration) => Signal.Signal
-): AnyEffect => {
-  const since = monotonicMillis(fiber)
-  return Effect.onExitPrimitive(self, (exit) => {
-    const outcome = Exit.isSuccess(exit) ? "success" : Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failure"
-    Signal.emitUnsafe(fiber, signal(outcome, Duration.millis(monotonicMillis(fiber) - since)))
-    return undefined
-  })
+  const told = Signal.isHeardUnsafe(fiber) ? toldPipeline(name)(self) : self
+  return fiber.cache.span === undefined ? told : pipelineSpan(name)(told)
 }

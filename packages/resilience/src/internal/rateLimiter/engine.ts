@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import { answerWithin } from "../answerWithin.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import type { Asked, Asking } from "./checks.ts"
 import type { Outcome } from "./decide.ts"
@@ -64,8 +65,8 @@ export class Engine {
       }
       const known = this.denials?.find(entries, monotonicMillis(fiber))
       if (known !== undefined) return Effect.succeed(this.answered(fiber, asked, known, peek))
-      return this.store.decide(request).pipe(
-        Effect.timeoutOption(this.settings.storeTimeoutMillis),
+      const decided = Effect.asSome(this.store.decide(request))
+      return answerWithin(decided, this.settings.storeTimeoutMillis, Effect.succeedNone).pipe(
         Effect.catch(() => Effect.succeedNone),
         Effect.map((reply) => {
           if (Option.isNone(reply)) return this.degraded(fiber, asked, hold, peek)
@@ -122,11 +123,13 @@ export class Engine {
     self: Effect.Effect<A, RateLimiterStoreError>
   ): Effect.Effect<A, RateLimiterStoreError> {
     if (this.store.decideUnsafe !== undefined) return self
-    return Effect.timeoutOrElse(self, {
-      duration: this.settings.storeTimeoutMillis,
-      orElse: () =>
+    return answerWithin(
+      self,
+      this.settings.storeTimeoutMillis,
+      Effect.suspend(() =>
         Effect.fail(new RateLimiterStoreError({ operation, cause: new Error("The store did not answer in time") }))
-    })
+      )
+    )
   }
 
   private answered(

@@ -1,8 +1,9 @@
 /**
- * Ended sessions as lines of a file, each appended in one write: a process that is killed leaves at most one torn line, at the end,
- * which the next one closes off and skips.
+ * Ended sessions as lines of a file: a process that is killed leaves at most one torn line, at the end, which the next one
+ * closes off and skips. Lines that come while others are written are written together, in one go.
  */
 import * as ByteSize from "effect/ByteSize"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
@@ -56,13 +57,13 @@ export const make = (options: Options): Effect.Effect<Journal, never, FileSystem
       }
     })
 
-    const append = (line: string): Effect.Effect<void, PlatformError> =>
+    const write = (lines: ReadonlyArray<string>): Effect.Effect<void, PlatformError> =>
       Effect.gen(function*() {
         if (torn) {
           const end = yield* tail(options.path)
           torn = end !== "" && !end.endsWith("\n")
         }
-        const text = `${torn ? "\n" : ""}${line}\n`
+        const text = `${torn ? "\n" : ""}${lines.join("\n")}\n`
         if ((yield* sizeOf(options.path)) >= options.bytes) {
           yield* rotate
         }
@@ -70,7 +71,27 @@ export const make = (options: Options): Effect.Effect<Journal, never, FileSystem
         torn = true
         yield* files.writeFileString(options.path, text, { flag: "a" })
         torn = false
-      }).pipe(oneAtATime.withPermit, Effect.uninterruptible)
+      })
+
+    // What the next write will write, and who waits for it.
+    let next: { readonly lines: Array<string>; readonly written: Deferred.Deferred<void, PlatformError> } | undefined
+
+    const writeNext: Effect.Effect<void> = Effect.suspend(() => {
+      const batch = next
+      next = undefined
+      return batch === undefined ? Effect.void : Effect.asVoid(Deferred.into(write(batch.lines), batch.written))
+    })
+
+    const append = (line: string): Effect.Effect<void, PlatformError> =>
+      Effect.uninterruptible(Effect.suspend(() => {
+        if (next !== undefined) {
+          next.lines.push(line)
+          return Deferred.await(next.written)
+        }
+        const written = Deferred.makeUnsafe<void, PlatformError>()
+        next = { lines: [line], written }
+        return Effect.andThen(oneAtATime.withPermit(writeNext), Deferred.await(written))
+      }))
 
     const last = (count: number): Effect.Effect<ReadonlyArray<string>, PlatformError> =>
       Effect.gen(function*() {

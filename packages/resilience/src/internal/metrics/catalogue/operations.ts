@@ -74,6 +74,13 @@ export const operations = {
   nodejs_heap_size_used_bytes: { type: "gauge", unit: "bytes", ...process, help: "Heap in use" },
   nodejs_heap_size_total_bytes: { type: "gauge", unit: "bytes", ...process, help: "Heap that is reserved" },
   nodejs_external_memory_bytes: { type: "gauge", unit: "bytes", ...process, help: "Memory outside of the heap" },
+  nodejs_active_resources: {
+    type: "gauge",
+    unit: "count",
+    labels: ["type"],
+    help: "What keeps the event loop alive, by Node's name for it",
+    from: "NodeMetrics"
+  },
   nodejs_eventloop_lag_min_seconds: { ...lag, help: "Shortest delay of the event loop" },
   nodejs_eventloop_lag_max_seconds: { ...lag, help: "Longest delay of the event loop" },
   nodejs_eventloop_lag_mean_seconds: { ...lag, help: "Mean delay of the event loop" },
