@@ -11,12 +11,10 @@ import * as Agents from "../agents/Agents.ts"
 import { Policies } from "../policies.ts"
 import type { Limits } from "./limits.ts"
 
-/** What decides about a request. */
+/** What decides about callers without a key. */
 export interface Options {
   /** Whether there are keys at all. */
   readonly hasKeys: boolean
-  /** What one agent takes in a minute, whoever asks. */
-  readonly agentRequestsPerMinute: number
 }
 
 /** The checks of a request, under the limits that are in force. */
