@@ -2,6 +2,7 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type { Environment } from "../../../src/storm/instance.ts"
 import { json, type Reply } from "../../support/client.ts"
 import { startFresh, temporaryFolder } from "../../support/server.ts"
 import { recordingOf } from "../../support/wav.ts"
