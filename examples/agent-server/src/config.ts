@@ -21,8 +21,9 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fileURLToPath } from "node:url"
 import * as Origins from "./http/origins.ts"
 import { type LetterKey, parse as parseLetterKeys } from "./letters/encryption.ts"
-import { type AllLimits, limitsOf, tiers } from "./limits/limits.ts"
+import { tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
+import type { Overrides } from "./policies/values.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
 import * as ShutdownTimes from "./startup/shutdownTimes.ts"
 import * as Speech from "./voice/settings.ts"
@@ -79,25 +80,20 @@ export class Settings extends Context.Service<Settings, {
   readonly maxInFlight: number
   /** Whose pages may call this server; none: no reply says anything about it. */
   readonly corsOrigins: ReadonlyArray<string>
-  /** How often each dependency is asked whether it is well. */
-  readonly healthInterval: Duration.Duration
+  /** The document of policies. */
+  readonly policiesFile: string
+  /** What is set of what the policies say as well. */
+  readonly overrides: Overrides
   /** Where PostgreSQL is; `undefined`: SQLite in `dataDir`. */
   readonly databaseUrl: Redacted.Redacted | undefined
   /** What becomes of turns while PostgreSQL is away. */
   readonly whileAway: "journal" | "refuse"
   /** Where Redis is; `undefined`: limits and circuits are this process's own. */
   readonly redisUrl: Redacted.Redacted | undefined
-  readonly providerLimits: AllLimits
-  /** How many calls each provider is asked for at once, and so how many connections to it there are at most. */
-  readonly providerConcurrency: number
-  /** How many requests one agent takes in a minute, whoever asks. */
-  readonly agentRequestsPerMinute: number
-  /** What all models together may cost in a day. */
-  readonly usdPerDay: number
+  /** How many connections to each provider of models there are at most. The pool is made once, so no document changes it. */
+  readonly connections: number
   /** What dead letters are sealed with, the current key first; none: they are kept in the clear. */
   readonly letterKeys: ReadonlyArray<LetterKey>
-  /** How often dead letters are redriven by themselves; `undefined`: never. */
-  readonly autoRedrive: Duration.Duration | undefined
   readonly speech: Speech.Speech
   readonly maxAudioBytes: number
   /** Where measured turns are kept; below `dataDir` where it is relative. */
@@ -283,7 +279,7 @@ const providerOf = (values: {
     : { _tag: "Real", openAi, anthropic }
 }
 
-const besideTheExample = fileURLToPath(new URL("../data", import.meta.url))
+const besideTheExample = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
 const load = Effect.gen(function*() {
   const complaints: Array<string> = []
@@ -299,7 +295,8 @@ const load = Effect.gen(function*() {
     anthropicApiKey: read("ANTHROPIC_API_KEY", secret, undefined),
     anthropicModel: read("ANTHROPIC_MODEL", text, undefined),
     adminKey: read("ADMIN_KEY", secret, undefined),
-    dataDir: read("DATA_DIR", text, besideTheExample),
+    dataDir: read("DATA_DIR", text, besideTheExample("data")),
+    policiesFile: read("POLICIES", text, besideTheExample("policies.yaml")),
     logLevel: read("LOG_LEVEL", logLevel, "Info" as const),
     logFormat: read("LOG_FORMAT", oneOf("text", "json"), "text" as const),
     logDebugShare: read("LOG_DEBUG_SHARE", share, 0.1),
@@ -314,8 +311,8 @@ const load = Effect.gen(function*() {
     requestsPerMinute: read("PROVIDER_REQUESTS_PER_MINUTE", positive, undefined),
     tokensPerMinute: read("PROVIDER_TOKENS_PER_MINUTE", positive, undefined),
     usdPerDay: read("PROVIDER_USD_PER_DAY", positive, undefined),
-    providerConcurrency: read("PROVIDER_CONCURRENCY", integer(1, 1_000_000), 512),
-    agentRequestsPerMinute: read("AGENT_REQUESTS_PER_MINUTE", integer(1, 1_000_000_000), 60_000),
+    providerConcurrency: read("PROVIDER_CONCURRENCY", integer(1, 1_000_000), undefined),
+    agentRequestsPerMinute: read("AGENT_REQUESTS_PER_MINUTE", integer(1, 1_000_000_000), undefined),
     preStopDelay: read("PRE_STOP_DELAY", duration(Duration.zero, Duration.minutes(10)), Duration.seconds(5)),
     drainTimeout: read("DRAIN_TIMEOUT", duration(Duration.zero, Duration.hours(1)), Duration.seconds(20)),
     gracePeriod: read(
@@ -325,7 +322,7 @@ const load = Effect.gen(function*() {
     ),
     maxInFlight: read("MAX_IN_FLIGHT", integer(1, 1_000_000), 5000),
     corsOrigins: read("CORS_ORIGINS", text, ""),
-    healthInterval: read("HEALTH_INTERVAL", duration(Duration.millis(100), Duration.hours(1)), Duration.seconds(30)),
+    healthInterval: read("HEALTH_INTERVAL", duration(Duration.millis(100), Duration.hours(1)), undefined),
     databaseUrl: read("DATABASE_URL", secretUrl("postgres", "postgresql"), undefined),
     whileAway: read("DATABASE_AWAY", oneOf("journal", "refuse"), "journal" as const),
     redisUrl: read("REDIS_URL", secretUrl("redis", "rediss"), undefined),
@@ -346,22 +343,38 @@ const load = Effect.gen(function*() {
   const shutdown = shutdownTimes(values, complaints)
   const sealing = letterKeys(values.dlqKeys, complaints)
   if (complaints.length > 0) return yield* new CannotStart({ lines: complaints })
-  const { dlqKeys: _, dlqSeconds, maxRunSeconds, requestsPerMinute, tokensPerMinute, ...rest } = values
-  const provider = providerOf(values)
-  const providerLimits = limitsOf(provider._tag, { requestsPerMinute, tokensPerMinute, usdPerDay: rest.usdPerDay })
+  const {
+    dlqKeys: _,
+    agentRequestsPerMinute,
+    dlqSeconds,
+    healthInterval,
+    maxRunSeconds,
+    providerConcurrency,
+    requestsPerMinute,
+    tokensPerMinute,
+    usdPerDay,
+    ...rest
+  } = values
   return {
     ...rest,
     speech,
-    provider,
+    connections: providerConcurrency ?? 512,
+    provider: providerOf(values),
     maxRun: Duration.seconds(maxRunSeconds),
     apiKeys: keys,
     trustedProxies: proxies,
     corsOrigins,
     shutdown,
     letterKeys: sealing,
-    autoRedrive: dlqSeconds === undefined ? undefined : Duration.seconds(dlqSeconds),
-    providerLimits,
-    usdPerDay: providerLimits["llm-primary"].usdPerDay
+    overrides: {
+      requestsPerMinute,
+      tokensPerMinute,
+      usdPerDay,
+      providerConcurrency,
+      agentRequestsPerMinute,
+      healthInterval,
+      autoRedrive: dlqSeconds === undefined ? undefined : Duration.seconds(dlqSeconds)
+    }
   }
 })
 

@@ -9,7 +9,6 @@ import * as AdminApi from "effect-resilience/http/AdminApi"
 import * as OperatorKey from "effect-resilience/http/AdminKey"
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as MonitoringApi from "effect-resilience/http/MonitoringApi"
-import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -25,6 +24,7 @@ import * as ChatHandlers from "./api/handlers/ChatHandlers.ts"
 import * as CircuitBreakersHandlers from "./api/handlers/CircuitBreakersHandlers.ts"
 import * as FallbackChainsHandlers from "./api/handlers/FallbackChainsHandlers.ts"
 import * as HealthHandlers from "./api/handlers/HealthHandlers.ts"
+import * as PoliciesHandlers from "./api/handlers/PoliciesHandlers.ts"
 import * as ProfileHandlers from "./api/handlers/ProfileHandlers.ts"
 import * as RateLimitsHandlers from "./api/handlers/RateLimitsHandlers.ts"
 import * as SessionsHandlers from "./api/handlers/SessionsHandlers.ts"
@@ -40,12 +40,12 @@ import { serve } from "./http/serve.ts"
 import * as Server from "./http/Server.ts"
 import * as AutoRedrive from "./letters/autoRedrive.ts"
 import * as FailedTurns from "./letters/FailedTurns.ts"
-import { checksOf } from "./limits/checks.ts"
+import * as Limits from "./limits/checks.ts"
 import * as Spending from "./limits/Spending.ts"
 import * as MeasuresFile from "./measures/file.ts"
 import * as ConsolePage from "./pages/ConsolePage.ts"
 import * as ProblemPages from "./pages/ProblemPages.ts"
-import * as policies from "./policies.ts"
+import * as Policies from "./policies/layer.ts"
 import * as Models from "./providers/Models.ts"
 import * as Database from "./sessions/database.ts"
 import * as Requests from "./sessions/Requests.ts"
@@ -56,13 +56,14 @@ import * as SessionStores from "./stores/sessions.ts"
 import * as SharedStores from "./stores/shared.ts"
 import * as Measured from "./telemetry/measured.ts"
 import * as Telemetry from "./telemetry/Telemetry.ts"
-import { SpeechBreakers } from "./voice/policies.ts"
 import * as Speech from "./voice/Speech.ts"
 import * as VoiceTurns from "./voice/VoiceTurns.ts"
 
 const agentServer = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Config.Settings
   const adminKey = AdminKey.orMade(settings.adminKey)
+
+  const policies = Policies.layer(settings)
 
   const models = Models.layer(settings.provider, settings)
 
@@ -78,7 +79,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       yield* Database.dependency(settings),
       ...yield* SharedStores.dependencies(settings.redisUrl)
     ]
-    return Health.layer(dependencies, { interval: settings.healthInterval })
+    return Health.layer(dependencies)
   }))
 
   const turns = Turns.layer(settings)
@@ -95,7 +96,8 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
       MonitoringApi.layer(Api, { details: OperatorKey.isOperator(adminKey.key) }),
       CircuitBreakersHandlers.layer,
       FallbackChainsHandlers.layer,
-      RateLimitsHandlers.layer(settings),
+      RateLimitsHandlers.layer,
+      PoliciesHandlers.layer(settings.policiesFile),
       AdminApi.layerDeadLetters(Api, { queue: FailedTurns.FailedTurns, handler: Turns.complete }),
       ProfileHandlers.layer,
       SignalsHandlers.layer,
@@ -103,7 +105,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     ]),
     Layer.provide([
       OperatorKey.layer(adminKey.key),
-      RateLimitMiddleware.layerApi({ checks: checksOf({ ...settings, hasKeys: settings.apiKeys.length > 0 }) }),
+      Limits.layer({ hasKeys: settings.apiKeys.length > 0 }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),
         ApiKey.layerKeys([...settings.apiKeys, AdminKey.asCaller(adminKey)])
@@ -135,13 +137,9 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     )
   )
 
-  const gauges = Layer.mergeAll(
-    Measured.budgets(settings.providerLimits),
-    Measured.letters,
-    Measured.connections(settings)
-  )
+  const gauges = Layer.mergeAll(Measured.budgets, Measured.letters, Measured.connections(settings))
 
-  return Layer.mergeAll(greeting, AutoRedrive.layer(settings.autoRedrive), gauges).pipe(
+  return Layer.mergeAll(greeting, AutoRedrive.layer, gauges).pipe(
     Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
     Layer.provide(Server.layer(settings)),
     Layer.provide(NodeProfiler.layer),
@@ -149,14 +147,13 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(voice),
     Layer.provide(turns),
     Layer.provide(MeasuresFile.layer(settings)),
-    Layer.provide(policies.guards(settings)),
-    Layer.provide(Replies.Replies.layer),
-    Layer.provide(SpeechBreakers.layer),
-    Layer.provide(Spending.layer(settings.providerLimits)),
-    Layer.provide(RateLimiter.layer),
+    Layer.provide(Replies.layer),
+    Layer.provide(Spending.layer),
     Layer.provide([letters, sessions]),
     Layer.provide(database),
     Layer.provide(models),
+    Layer.provide(policies),
+    Layer.provide(RateLimiter.layer),
     Layer.provide(SharedStores.layer(settings.redisUrl)),
     Layer.provide(Availability.layer),
     Layer.provide(NodeHttpClient.layerUndici)

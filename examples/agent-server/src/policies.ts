@@ -1,8 +1,6 @@
-/** How the server treats its providers. The figures are all in `policies/values.ts`. */
-import { values } from "./policies/values.ts"
-
+/** How the server treats its callers and providers. The figures are in policies.yaml. */
 export * from "./policies/calls.ts"
 export * from "./policies/chain.ts"
-export * from "./policies/guards.ts"
-
-export const { history, limits, models, replies, waitingTurns } = values
+export type { Dependency, SpeechDependency } from "./policies/document.ts"
+export { layer, Policies } from "./policies/Policies.ts"
+export type { Values } from "./policies/values.ts"

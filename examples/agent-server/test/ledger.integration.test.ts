@@ -1,8 +1,8 @@
 /** What the server thinks its models used, against what their providers would bill. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { priceOf } from "../src/agents/prices.ts"
 import { admin, chat, events, json, setAllFaults, setFaultsOf, unlimited } from "./support/client.ts"
+import { sections } from "./support/policies.ts"
 import { type RunningServer, startFresh, unlimitedKey } from "./support/server.ts"
 
 const routes = [
@@ -144,8 +144,8 @@ describe("FB-7 the ledger", () => {
         for (const [index, { model, provider, route }] of routes.entries()) {
           const line = chain.routes[index]
           const { completion = 0, prompt = 0 } = theirs[index] ?? {}
-          const price = priceOf(model)
-          const cost = (prompt * (price?.prompt ?? NaN) + completion * (price?.completion ?? NaN)) / 1e6
+          const { price } = sections.models[model] ?? {}
+          const cost = (prompt * (price?.input ?? NaN) + completion * (price?.output ?? NaN)) / 1e6
           expect([line.route, line.unpriced_tokens]).toEqual([route, 0])
           expect(line.charges).toBeGreaterThan(10)
           expect(line.cost_usd).toBeCloseTo(cost, 9)

@@ -61,9 +61,9 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Body from "./internal/deadLetterQueue/body.ts"
 import type { Engine } from "./internal/deadLetterQueue/engine.ts"
-import type { Attempts } from "./internal/deadLetterQueue/letter.ts"
 import * as PersistedQueue from "./internal/deadLetterQueue/persistedQueue.ts"
 import {
+  budgets,
   type DeadLetterQueue,
   fromEngine,
   type Options,
@@ -102,7 +102,13 @@ export type {
 export type { OfferOptions } from "./internal/deadLetterQueue/offer.ts"
 export type { Kept, OnFailureOptions } from "./internal/deadLetterQueue/onFailure.ts"
 export type { Rate } from "./internal/deadLetterQueue/pacer.ts"
-export { type DeadLetterQueue, type Options, type Settings, TypeId } from "./internal/deadLetterQueue/queue.ts"
+export {
+  type DeadLetterQueue,
+  type Options,
+  type Settings,
+  type Tuning,
+  TypeId
+} from "./internal/deadLetterQueue/queue.ts"
 export type { Redaction } from "./internal/deadLetterQueue/redaction.ts"
 export type {
   AutoRedriveOptions,
@@ -264,12 +270,3 @@ export const Service =
         layerFromConfig(settings, (found: Settings) => layer(tag, { ...options, ...found }))
     })
   }
-
-const budgets = (maxRedrives: Settings["maxRedrives"]): Attempts => {
-  const given = typeof maxRedrives === "number" ? { delivered: maxRedrives } : maxRedrives ?? {}
-  return {
-    delivered: positiveInteger("maxRedrives", given.delivered ?? 5),
-    interrupted: positiveInteger("maxRedrives.interrupted", given.interrupted ?? 100),
-    crashed: positiveInteger("maxRedrives.crashed", given.crashed ?? 3)
-  }
-}

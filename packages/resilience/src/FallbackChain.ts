@@ -73,7 +73,7 @@ import type { Attempt, FallbackExhausted } from "./internal/fallbackChain/errors
 import type { Level, Line } from "./internal/fallbackChain/ledger.ts"
 import type { Facts } from "./internal/fallbackChain/order.ts"
 import { planOf } from "./internal/fallbackChain/plan.ts"
-import { factsOf, type Request, type Route } from "./internal/fallbackChain/route.ts"
+import { checkFacts, factsOf, type Request, type Route, type RouteTuning } from "./internal/fallbackChain/route.ts"
 import { runServed } from "./internal/fallbackChain/run.ts"
 import { type MidStream, stream } from "./internal/fallbackChain/stream.ts"
 import { layerFromConfig } from "./internal/layerFromConfig.ts"
@@ -99,7 +99,8 @@ export {
   type Request,
   type Route,
   route,
-  type RouteOptions
+  type RouteOptions,
+  type RouteTuning
 } from "./internal/fallbackChain/route.ts"
 export { type StorageState } from "./internal/fallbackChain/storage.ts"
 export { FallbackStorage, storage, type StorageOptions } from "./internal/fallbackChain/storageLayer.ts"
@@ -186,6 +187,16 @@ export interface Options {
 }
 
 /**
+ * What a running chain can be given anew. `routes`: by name, what is known of them; what is left out stays.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tuning extends Options {
+  readonly routes?: { readonly [route: string]: RouteTuning } | undefined
+}
+
+/**
  * The options that are plain data, for `layerConfig`.
  *
  * @category models
@@ -267,6 +278,8 @@ export interface RouteState {
  *   health, requests and budgets, and it goes on after every failure.
  * - `ledger`, `states`: how the chain stands.
  * - `reset`: lets a route be asked again at once, after its key was mended, say.
+ * - `reconfigure`: other options from now on, for the calls that begin. Rests that have begun end as they were meant to, and what
+ *   was spent stays spent. `plan` stays as it was.
  *
  * @category models
  * @since 0.1.0
@@ -295,6 +308,8 @@ export interface FallbackChain<in out Provides, in out E, in out R> {
   readonly ledger: Effect.Effect<Ledger>
   readonly states: Effect.Effect<ReadonlyArray<RouteState>>
   readonly reset: (route: string) => Effect.Effect<void>
+  /** Throws a `RangeError` for an option out of its range, and for a route that there is not. */
+  readonly reconfigure: (changes: Tuning) => Effect.Effect<void>
 }
 
 /**
@@ -343,7 +358,7 @@ export const make = <const Routes extends Arr.NonEmptyReadonlyArray<AnyRoute>>(
     const outer = yield* Effect.context<Builds>()
     const facts = routes.map(factsOf)
     const engine = new Engine(settings, common, facts, scope, outer)
-    return chainOf(engine)
+    return chainOf(engine, retuned(engine, routes, options))
   })
 }
 
@@ -416,7 +431,8 @@ export const Service = <Self>() =>
 }
 
 const chainOf = <Provides, E, Builds, R>(
-  engine: Engine<Provides, E, Builds, R>
+  engine: Engine<Provides, E, Builds, R>,
+  reconfigure: FallbackChain<Provides, E, R>["reconfigure"]
 ): FallbackChain<Provides, E, R> => ({
   [TypeId]: TypeId,
   name: engine.settings.name,
@@ -442,8 +458,33 @@ const chainOf = <Provides, E, Builds, R>(
       latency: latency === undefined ? undefined : Duration.millis(latency)
     })))
   }),
-  reset: (route) => Effect.sync(() => engine.reset(route))
+  reset: (route) => Effect.sync(() => engine.reset(route)),
+  reconfigure
 })
+
+/** Checks all of a change before anything is changed. */
+const retuned = <Provides, E, Builds, R>(
+  engine: Engine<Provides, E, Builds, R>,
+  routes: ReadonlyArray<AnyRoute>,
+  options: Options
+): FallbackChain<Provides, E, R>["reconfigure"] => {
+  let current = options
+  let known: ReadonlyArray<{ readonly name: string; readonly options: RouteTuning }> = routes
+  return ({ routes: changed = {}, ...changes }) => {
+    const names = known.map(({ name }) => name)
+    for (const [name, tuning] of Object.entries(changed)) {
+      oneOf("routes", name, names)
+      checkFacts(tuning)
+    }
+    const next = { ...current, ...changes }
+    const settings = check(engine.settings.name, routes, next)
+    return Effect.sync(() => {
+      current = next
+      known = known.map(({ name, options }) => ({ name, options: { ...options, ...changed[name] } }))
+      engine.reconfigure(settings, known.map(factsOf))
+    })
+  }
+}
 
 const midStreamOf = <A, E, R>(options: StreamOptions<A, E, R>): MidStream<A, E, R> => {
   switch (options.midStream) {

@@ -66,7 +66,7 @@ import * as Stream from "effect/Stream"
 import * as Failure from "./Failure.ts"
 import { CheckEntry, ConditionEntry, HeartbeatEntry } from "./internal/healthProbes/board.ts"
 import type { Settings } from "./internal/healthProbes/checking.ts"
-import { watch } from "./internal/healthProbes/watch.ts"
+import { type Declared, watch } from "./internal/healthProbes/watch.ts"
 import { layerFromConfig } from "./internal/layerFromConfig.ts"
 import { positiveInteger, positiveMillis } from "./internal/options.ts"
 import type * as Signal from "./Signal.ts"
@@ -308,6 +308,8 @@ export interface Condition {
  * - `changes`: the changes of verdicts from the moment the stream is run.
  * - `drain`: takes the program out of service for good; `draining` says whether that has been done.
  * - `waitUntilReady`: waits until `ready` is up.
+ * - `reconfigure`: other defaults from now on, for the checks that do not say it themselves; what is left out stays. What is known
+ *   of the checks stays, too. Those with another interval run at once.
  *
  * @category services
  * @since 0.1.0
@@ -324,6 +326,8 @@ export class HealthProbes extends Context.Service<HealthProbes, {
   readonly draining: Effect.Effect<boolean>
   readonly drain: Effect.Effect<void>
   readonly waitUntilReady: Effect.Effect<void>
+  /** Throws a `RangeError` for a default out of its range. */
+  readonly reconfigure: (defaults: Defaults) => Effect.Effect<void>
   /** Used by {@link Heartbeat} and {@link Condition}. */
   readonly tell: (item: Heartbeat | Condition, well: boolean) => Effect.Effect<void>
 }>()("effect-resilience/HealthProbes") {}
@@ -480,7 +484,7 @@ export const make = <R = never>(
   )
   const twice = items.find(({ name }, index) => items.findIndex((other) => other.name === name) !== index)
   if (twice !== undefined) throw new RangeError(`name must be unique, got ${twice.name} twice`)
-  return Effect.map(watch(declared), serve)
+  return Effect.map(watch(declared), (watched) => serve(watched, retuned(watched.board, declared, defaults)))
 }
 
 /**
@@ -621,7 +625,37 @@ const settingsOf = <R>(options: CheckOptions<R>, defaults: Defaults): Settings<R
   }
 }
 
-const serve = ({ board, changes }: Effect.Success<ReturnType<typeof watch>>): HealthProbes["Service"] => {
+/** Checks all of a change before anything is changed. */
+const retuned = <R>(
+  board: Effect.Success<ReturnType<typeof watch>>["board"],
+  declared: ReadonlyArray<Declared<R>>,
+  defaults: Defaults
+): HealthProbes["Service"]["reconfigure"] => {
+  let current = defaults
+  return (changes) => {
+    const next: Defaults = { ...current, ...changes, thresholds: { ...current.thresholds, ...changes.thresholds } }
+    const anew = declared.flatMap(({ item, settings }) =>
+      settings === undefined ? [] : [{ item, settings, other: settingsOf(item.options, next) }]
+    )
+    return Effect.sync(() => {
+      for (const { item, other, settings } of anew) {
+        settings.timeoutMillis = other.timeoutMillis
+        settings.thresholds = other.thresholds
+        const entry = board.entries.get(item.name)
+        const isOften = item.options.interval === undefined && next.interval !== current.interval
+        if (!isOften || !(entry instanceof CheckEntry)) continue
+        settings.interval = other.interval
+        entry.wake.openUnsafe()
+      }
+      current = next
+    })
+  }
+}
+
+const serve = (
+  { board, changes }: Effect.Success<ReturnType<typeof watch>>,
+  reconfigure: HealthProbes["Service"]["reconfigure"]
+): HealthProbes["Service"] => {
   const checks = [...board.entries.values()].filter((entry) => entry instanceof CheckEntry)
 
   return {
@@ -647,6 +681,7 @@ const serve = ({ board, changes }: Effect.Success<ReturnType<typeof watch>>): He
       return Effect.void
     }),
     waitUntilReady: board.ready.await,
+    reconfigure,
     tell: (item, well) =>
       Effect.withFiber((fiber) => {
         const entry = board.entries.get(item.name)

@@ -67,9 +67,10 @@ import type * as Scope from "effect/Scope"
 import type { CircuitBreakerStore } from "./CircuitBreaker.ts"
 import { positiveInteger } from "./internal/options.ts"
 import * as Documents from "./internal/policy/document.ts"
+import type { Split } from "./internal/policy/document.ts"
 import type { Bindings } from "./internal/policy/entry.ts"
 import { PolicyDocumentInvalid } from "./internal/policy/errors.ts"
-import { follow } from "./internal/policy/file.ts"
+import * as Files from "./internal/policy/file.ts"
 import type { ErrorOf, MakingOf, Options, ServicesOf, TraitsOf } from "./internal/policy/options.ts"
 import { partsOf } from "./internal/policy/parts.ts"
 import * as Registries from "./internal/policy/policies.ts"
@@ -80,6 +81,7 @@ import type * as Services from "./internal/policy/service.ts"
 import type { RateLimiter } from "./RateLimiter.ts"
 import * as ResponseCache from "./ResponseCache.ts"
 
+export type { Split } from "./internal/policy/document.ts"
 export type { Bindings, CacheBinding } from "./internal/policy/entry.ts"
 export { PolicyDocumentInvalid, PolicyNotFound, type Problem } from "./internal/policy/errors.ts"
 export type { Warning, WarningCode } from "./internal/policy/lint.ts"
@@ -96,7 +98,14 @@ export type {
   TraitsOf
 } from "./internal/policy/options.ts"
 export type { CallArguments, Policy } from "./internal/policy/policy.ts"
-export type { Change, Current, DataCallOptions, DataError, PolicyFromData } from "./internal/policy/service.ts"
+export type {
+  Change,
+  Current,
+  DataCallOptions,
+  DataError,
+  Documents,
+  PolicyFromData
+} from "./internal/policy/service.ts"
 
 /**
  * @category type IDs
@@ -225,6 +234,37 @@ export const parse = (
   })
 
 /**
+ * Reads a document that has other sections beside its `policies`: decodes these, and gives the policies as a document of their own, for
+ * `policies.check` and `policies.replace`. `problems` has everything that is wrong with the sections, or with the text as a whole; what is
+ * wrong with the policies, these two tell.
+ *
+ * **Example** (Policies, and what else operators tune)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Policy } from "effect-resilience"
+ *
+ * const text = `
+ * policies:
+ *   payments: { deadline: 5 seconds }
+ * checkout: { maxItems: many }
+ * `
+ * const Sections = Schema.Struct({ checkout: Schema.Struct({ maxItems: Schema.Int }) })
+ * const { policies, problems } = Policy.split(text, Sections)
+ * const alone = await Effect.runPromise(Policy.parse(policies ?? ""))
+ * const found = [Object.keys(alone.policies), problems[0]?.path] // => [["payments"], "checkout.maxItems"]
+ * ```
+ *
+ * @category documents
+ * @since 0.1.0
+ */
+export const split = <A>(
+  text: string,
+  sections: Schema.ConstraintDecoder<A>,
+  options?: DocumentOptions
+): Split<A> => Documents.split(text, sections, maxSizeOf(options))
+
+/**
  * Options of what reads documents.
  *
  * @category models
@@ -304,7 +344,7 @@ export const fromText = (
   text: string,
   options: PoliciesOptions = {}
 ): Effect.Effect<Policies["Service"], PolicyDocumentInvalid, Rooms | Scope.Scope> =>
-  policies(options, (registry) => registry.replace("text", text))
+  policies(options, (documents) => documents.replace(text, { source: "text" }))
 
 /**
  * {@link fromText} as a layer.
@@ -337,8 +377,22 @@ export const layerFromFile = (
 ): Layer.Layer<Policies, PolicyDocumentInvalid, FileSystem.FileSystem | Rooms> =>
   Layer.effect(
     Policies,
-    policies(options, (registry) => follow(registry, path, { maxSize: maxSizeOf(options), reload: options.reload }))
+    policies(options, (documents) => follow(documents, path, options))
   )
+
+/**
+ * Puts a file in force as documents of whatever kind, and follows it from then on as {@link layerFromFile} does: for an application
+ * that has more in its file than policies.
+ *
+ * @category documents
+ * @since 0.1.0
+ */
+export const follow = (
+  documents: Services.Documents,
+  path: string,
+  options: Omit<FileOptions, "bindings"> = {}
+): Effect.Effect<void, PolicyDocumentInvalid, FileSystem.FileSystem | Scope.Scope> =>
+  Files.follow(documents, path, { maxSize: maxSizeOf(options), reload: options.reload })
 
 /**
  * The policies of the program's `Config`, below a path if one is given: `POLICIES_POLICIES_PAYMENTS_DEADLINE` for one, or
@@ -353,21 +407,17 @@ export const layerConfig = (
 ): Layer.Layer<Policies, EffectConfig.ConfigError | PolicyDocumentInvalid, Rooms> =>
   Layer.effect(
     Policies,
-    policies(options, (registry) =>
+    policies(options, (documents) =>
       Effect.flatMap(
         EffectConfig.schema(Document, path),
-        (document) => registry.replace("config", JSON.stringify(Schema.encodeSync(Document)(document)))
+        (document) => documents.replace(JSON.stringify(Schema.encodeSync(Document)(document)), { source: "config" })
       ))
   )
 
 const policies = <A, E, R>(
   options: PoliciesOptions,
-  begin: (registry: Registries.Registry) => Effect.Effect<A, E, R>
-): Effect.Effect<
-  Policies["Service"],
-  E,
-  Exclude<R, ResponseCache.ResponseCacheStore> | Rooms | Scope.Scope
-> => {
+  begin: (documents: Policies["Service"]) => Effect.Effect<A, E, R>
+): Effect.Effect<Policies["Service"], E, R | Rooms | Scope.Scope> => {
   const settings = { bindings: options.bindings ?? {}, maxSize: maxSizeOf(options) }
   return Effect.gen(function*() {
     const registry = yield* Registries.make(settings)
@@ -376,8 +426,9 @@ const policies = <A, E, R>(
       ? given.value
       : Context.get(yield* Layer.build(ResponseCache.layerStoreMemory), ResponseCache.ResponseCacheStore)
     const context = Context.add(yield* Effect.context<Rooms>(), ResponseCache.ResponseCacheStore, store)
-    yield* Effect.provideService(begin(registry), ResponseCache.ResponseCacheStore, store)
-    return registry.service((self) => Effect.provideContext(self, context))
+    const service = registry.service((self) => Effect.provideContext(self, context))
+    yield* begin(service)
+    return service
   })
 }
 

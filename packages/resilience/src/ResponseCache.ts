@@ -68,8 +68,8 @@ import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { layerFromConfig } from "./internal/layerFromConfig.ts"
-import { durationMillis, positiveInteger, positiveMillis } from "./internal/options.ts"
-import { cache, type Settings } from "./internal/responseCache/cache.ts"
+import { positiveInteger } from "./internal/options.ts"
+import { cache, type Settings, spansOf } from "./internal/responseCache/cache.ts"
 import { canonical } from "./internal/responseCache/canonical.ts"
 import { layerStoreMemory, ResponseCacheStore } from "./internal/responseCache/storeLayers.ts"
 import { sha256 } from "./internal/sha256.ts"
@@ -199,6 +199,7 @@ export interface Stats {
  * - `set`: keeps a value that came another way.
  * - `invalidate`: forgets a value. A look-up that is under way still stores its own.
  * - `stats`: what it has done.
+ * - `reconfigure`: other times from now on. What is kept is as fresh as they say, as far as it has not been let go.
  *
  * @category models
  * @since 0.1.0
@@ -211,6 +212,8 @@ export interface ResponseCache<in out Request, in out A> {
   readonly set: (request: Request, value: A) => Effect.Effect<void>
   readonly invalidate: (request: Request) => Effect.Effect<void>
   readonly stats: Effect.Effect<Stats>
+  /** Throws a `RangeError` for a time out of its range. */
+  readonly reconfigure: (times: Omit<Times, "capacity">) => Effect.Effect<void>
 }
 
 /**
@@ -383,19 +386,12 @@ const check = <Request, A>(
   times: Times,
   { cacheable, key, schema }: UnnamedOptions<Request, A>
 ): Settings<Request, A> => {
-  const staleForMillis = durationMillis("staleFor", times.staleFor ?? 0)
   return {
     name,
     key,
     schema,
     cacheable,
     capacity: positiveInteger("capacity", times.capacity),
-    spans: {
-      ttlMillis: positiveMillis("ttl", times.ttl),
-      staleForMillis,
-      staleIfErrorMillis: times.staleIfError === undefined
-        ? staleForMillis
-        : durationMillis("staleIfError", times.staleIfError)
-    }
+    spans: spansOf(times)
   }
 }

@@ -19,14 +19,14 @@ export interface TurnOrder {
   ) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SessionBusy, R>
 }
 
-/** At most `waiting` turns of a session wait, besides the one that runs. */
-export const make = (options: { readonly waiting: number }): TurnOrder => {
+/** At most `waiting` turns of a session wait, besides the one that runs. It is asked for each turn. */
+export const make = (options: { readonly waiting: Effect.Effect<number> }): TurnOrder => {
   const lanes = new Map<string, { readonly semaphore: Semaphore.Semaphore; turns: number }>()
 
   const enter = (sessionId: string) =>
-    Effect.suspend(() => {
+    Effect.flatMap(options.waiting, (waiting) => {
       const lane = lanes.get(sessionId) ?? { semaphore: Semaphore.makeUnsafe(1), turns: 0 }
-      if (lane.turns > options.waiting) return Effect.fail(new SessionBusy({ waiting: lane.turns - 1 }))
+      if (lane.turns > waiting) return Effect.fail(new SessionBusy({ waiting: lane.turns - 1 }))
       lane.turns++
       lanes.set(sessionId, lane)
       return Effect.succeed(lane)

@@ -114,7 +114,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const letters = yield* FailedTurns
   const metrics = yield* SessionMetrics
   const context = yield* Effect.context<Services | Replies | Sessions | Requests>()
-  const order = TurnOrder.make({ waiting: policies.waitingTurns })
+  const { now } = yield* policies.Policies
+  const order = TurnOrder.make({ waiting: Effect.map(now, ({ turns }) => turns.waiting) })
 
   /** Stores the turn, with all that has to be true from then on, or nothing. */
   const store = (work: Work, answer: Answer): Effect.Effect<TurnReply, TurnError> =>
@@ -145,11 +146,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const attempt = (work: Work, listener: TurnListener | undefined) =>
     Effect.gen(function*() {
       const { request, turn } = work
+      const { history } = (yield* now).turns
       const { messages, next } = request.sessionId === undefined
         ? nothingSaid
-        : yield* sessions.recent(turn.sessionId, policies.history.messages)
+        : yield* sessions.recent(turn.sessionId, history.messages)
       work.after = next
-      const prompt = promptOf(request.agent, messages, request.message)
+      const prompt = promptOf(request.agent, messages, request.message, history.characters)
       if (listener !== undefined) yield* listener.onThinking
       const onDelta = yield* TurnMeasures.first("llm_ttft", listener?.onDelta)
       const answer = yield* ask(

@@ -61,7 +61,7 @@ export class Calls {
 }
 
 /** What asking needs. */
-export type Services = Models | Spending | policies.Guards
+export type Services = Models | Spending | policies.Policies
 
 /** Asks one model once. What the attempt used is charged however it ends. */
 const attempt = (
@@ -106,21 +106,22 @@ export const askModels = (
   Effect.gen(function*() {
     const { chain } = yield* Models
     const spending = yield* Spending
+    const { models: known, turns: { deadlines } } = yield* policies.Policies.use(({ now }) => now)
     const promptTokens = promptTokensOf(prompt)
     const begun = yield* Deferred.make<void>()
     const timing = onDelta === undefined
-      ? policies.untilDone(maxRun)
-      : policies.untilBegun(maxRun, Deferred.await(begun))
+      ? policies.untilDone(deadlines, maxRun)
+      : policies.untilBegun(deadlines, maxRun, Deferred.await(begun))
     const heard = onDelta === undefined ? undefined : (text: string) => {
       Deferred.doneUnsafe(begun, Effect.void)
       return onDelta(text)
     }
 
     const onRoute = Effect.flatMap(ModelRoute, (route) => {
-      const meter = new Meter()
+      const meter = new Meter(known)
       return attempt(route, prompt, promptTokens, meter, heard).pipe(
         policies.atRoute(route.dependency, timing),
-        spending.during(route.dependency, estimateOf(route.model, promptTokens), () => meter.used),
+        spending.during(route.dependency, estimateOf(known, route.model, promptTokens), () => meter.used),
         Effect.ensuring(Effect.sync(() => (calls.count += meter.used.requests))),
         Effect.map((said) => Result.succeed(said)),
         // To the chain a reply that began is the answer, even if it broke off: nobody else may be asked.
@@ -136,7 +137,7 @@ export const askModels = (
       model,
       promptTokens: tokens.prompt,
       completionTokens: tokens.completion,
-      costUsd: costUsd(model, tokens),
+      costUsd: costUsd(known, model, tokens),
       served: { route, degraded, attempts: calls.count }
     }
   })

@@ -5,7 +5,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { isApology } from "../letters/apology.ts"
 import type { FailedTurn } from "../letters/FailedTurns.ts"
-import * as policies from "../policies.ts"
+import { Policies } from "../policies.ts"
 import { Requests } from "../sessions/Requests.ts"
 import { type Served, SessionMissing, Sessions, type StorageError } from "../sessions/Sessions.ts"
 import * as Agents from "./Agents.ts"
@@ -34,10 +34,11 @@ export const completeTurn = (
     if (isComplete(yield* sessions.servedIn(failed.turn))) return
     const agent = Agents.find(failed.agent)
     if (agent === undefined) return yield* new AgentGone({ agent: failed.agent })
+    const { history } = (yield* Policies.use(({ now }) => now)).turns
     const { messages } = failed.first
       ? nothingSaid
-      : yield* sessions.recent(failed.session_id, policies.history.messages, failed.after)
-    const answer = yield* askModels(promptOf(agent, messages, failed.message), options)
+      : yield* sessions.recent(failed.session_id, history.messages, failed.after)
+    const answer = yield* askModels(promptOf(agent, messages, failed.message, history.characters), options)
     yield* sessions.atomically(store(failed, agent, answer))
   })
 

@@ -1,16 +1,20 @@
 /** What a model is told. */
 import type * as Prompt from "effect/ai/Prompt"
-import * as policies from "../policies.ts"
 import type { History, Message } from "../sessions/Sessions.ts"
 import type { Agent } from "./Agents.ts"
 
 /** The history of a session that has not begun. */
 export const nothingSaid: History = { messages: [], next: 0 }
 
-/** How the agent behaves, what was said before as far as there is room, and what is said now. */
-export const promptOf = (agent: Agent, history: ReadonlyArray<Message>, message: string): Prompt.RawInput => [
+/** How the agent behaves, of what was said before the last so many characters, and what is said now. */
+export const promptOf = (
+  agent: Agent,
+  history: ReadonlyArray<Message>,
+  message: string,
+  characters: number
+): Prompt.RawInput => [
   { role: "system", content: agent.system },
-  ...within(policies.history.characters, history).map(({ content, role }) => ({ role, content })),
+  ...within(characters, history).map(({ content, role }) => ({ role, content })),
   { role: "user", content: message }
 ]
 

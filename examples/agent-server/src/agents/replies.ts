@@ -4,6 +4,7 @@ import * as ResponseCache from "effect-resilience/ResponseCache"
 import * as Prompt from "effect/ai/Prompt"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as policies from "../policies.ts"
@@ -32,8 +33,19 @@ export class Replies extends ResponseCache.Service<Replies>()("agent-server/agen
   schema: Schema.Struct({ text: Schema.String, model: Schema.String }),
   key: ({ agent, model, prompt }: Conversation) =>
     ResponseCache.promptKey({ model, messages: messagesOf(prompt), more: { agent } }),
-  ...policies.replies
+  // Until the policies say how long, which they do at once.
+  ttl: "1 hour",
+  capacity: 10_000
 }) {}
+
+/** Keeps them in this process, for as long as the policies say. */
+export const layer: Layer.Layer<Replies, never, policies.Policies> = Layer.effectDiscard(
+  Effect.gen(function*() {
+    const replies = yield* Replies
+    const { whenever } = yield* policies.Policies
+    yield* whenever((values) => replies.reconfigure(values.replies))
+  })
+).pipe(Layer.provideMerge(Replies.layer))
 
 /** Nothing was replied to this before. */
 class NoReplyKept extends Data.TaggedError("NoReplyKept") {}
@@ -51,32 +63,17 @@ const kept = (conversation: Conversation) =>
 /** No model said this. */
 const none = "none"
 
-/** Whole messages only: what has a question in it deserves better than a greeting. */
-const canned = FallbackChain.patterns([
-  [
-    /^\s*(?:hi|hello|hey|good (?:morning|afternoon|evening))(?: there| again)?[\s!.,]*$/i,
-    "Hello! I can hear you, but I cannot think just now. Tell me what you need, and ask me again in a few minutes."
-  ],
-  [
-    /^\s*(?:thanks|thank you)(?: (?:so|very) much| a lot)?[\s!.,]*$/i,
-    "You are welcome!"
-  ],
-  [
-    /^\s*(?:help|(?:please )?help me|what can you do)[\s!.,?]*$/i,
-    "Say what you want in your own words, in one or two sentences. I cannot answer in full just now; try again in a few minutes."
-  ]
-])
-
-const apology =
-  "I am sorry, I cannot answer that just now. It is not your fault: none of the models that I ask replies. Try again in a few minutes."
-
 /** Something to say all the same, and which of them it is: `cache`, `pattern`, or in the end `static`. */
 export const standIn = (conversation: Conversation, message: string) =>
-  FallbackChain.effectsServed("replies", [
-    ["cache", kept(conversation)],
-    ["pattern", Effect.map(canned(message), (text) => ({ text, model: none }))],
-    ["static", Effect.succeed({ text: apology, model: none })]
-  ]).pipe(
+  Effect.flatMap(
+    policies.Policies.use(({ now }) => now),
+    ({ replies: { apology, canned } }) =>
+      FallbackChain.effectsServed("replies", [
+        ["cache", kept(conversation)],
+        ["pattern", Effect.map(canned(message), (text) => ({ text, model: none }))],
+        ["static", Effect.succeed({ text: apology, model: none })]
+      ])
+  ).pipe(
     // The last of them cannot fail.
     Effect.orDie,
     Effect.map(([said, { route }]) => ({ text: said.text, model: said.model, route }))

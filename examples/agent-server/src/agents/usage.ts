@@ -3,7 +3,7 @@ import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Prompt from "effect/ai/Prompt"
 import type * as Effect from "effect/Effect"
 import type { Used } from "../limits/Spending.ts"
-import { costUsd } from "./prices.ts"
+import { costUsd, type Known } from "./prices.ts"
 
 /** The tokens of a call. */
 export interface Tokens {
@@ -27,17 +27,22 @@ export const promptTokensOf = (prompt: Prompt.RawInput): number =>
   Prompt.make(prompt).content.reduce((sum, message) => sum + tokensIn(textIn(message)) + 3, 3)
 
 /** What a call is thought to use before it is made; a model without a known price, only tokens. */
-export const estimateOf = (model: string, promptTokens: number): Used => ({
+export const estimateOf = (known: Known, model: string, promptTokens: number): Used => ({
   requests: 1,
   tokens: promptTokens + usualReply,
-  costUsd: costUsd(model, { prompt: promptTokens, completion: usualReply }) ?? 0
+  costUsd: costUsd(known, model, { prompt: promptTokens, completion: usualReply }) ?? 0
 })
 
 /** Adds up what the attempts of one call use: for its provider's limits, and for the chain's ledger. */
 export class Meter {
+  private readonly known: Known
   private requests = 0
   private tokens = 0
   private costUsd = 0
+
+  constructor(known: Known) {
+    this.known = known
+  }
 
   /** An attempt is made. */
   attempt(): void {
@@ -47,7 +52,7 @@ export class Meter {
   /** An attempt used this, whatever became of it. */
   charge(model: string, { completion, prompt }: Tokens): Effect.Effect<void> {
     this.tokens += prompt + completion
-    this.costUsd += costUsd(model, { prompt, completion }) ?? 0
+    this.costUsd += costUsd(this.known, model, { prompt, completion }) ?? 0
     return FallbackChain.charge({ input: prompt, output: completion })
   }
 

@@ -133,6 +133,11 @@ export const problemKinds = {
     title: "Context too long",
     meaning: "The message and its history do not fit into the model."
   },
+  policy_document_invalid: {
+    status: 422,
+    title: "Invalid policies",
+    meaning: "The document of policies cannot be put in force; 'errors' names everything that is wrong with it."
+  },
   idempotency_key_reused: {
     status: 422,
     title: "Key of another request",

@@ -5,10 +5,10 @@
  * degraded, and is passed over by whoever asks `Availability`.
  */
 import * as HealthProbes from "effect-resilience/HealthProbes"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import { Policies, type Values } from "../policies.ts"
 import { Availability } from "./Availability.ts"
 import type { Dependency } from "./Dependency.ts"
 
@@ -17,14 +17,25 @@ const eventLoop = HealthProbes.heartbeat("event-loop", { within: "15 seconds" })
 
 /** Watches over these. */
 export const layer = <R>(
-  dependencies: ReadonlyArray<Dependency<R>>,
-  options: { readonly interval: Duration.Input }
-): Layer.Layer<HealthProbes.HealthProbes, never, R> =>
-  Layer.effectDiscard(Effect.forkScoped(Effect.repeat(eventLoop.beat, Schedule.spaced("1 second")))).pipe(
-    Layer.provideMerge(
-      HealthProbes.layer<R>([eventLoop, ...dependencies.map(check)], { interval: options.interval })
-    )
+  dependencies: ReadonlyArray<Dependency<R>>
+): Layer.Layer<HealthProbes.HealthProbes, never, R | Policies> =>
+  Layer.effectDiscard(
+    Effect.gen(function*() {
+      yield* Effect.forkScoped(Effect.repeat(eventLoop.beat, Schedule.spaced("1 second")))
+      const health = yield* HealthProbes.HealthProbes
+      const { whenever } = yield* Policies
+      yield* whenever((values) => health.reconfigure(defaultsOf(values)))
+    })
+  ).pipe(
+    Layer.provideMerge(Layer.unwrap(Effect.map(
+      Policies.use(({ now }) => now),
+      (values) => HealthProbes.layer<R>([eventLoop, ...dependencies.map(check)], defaultsOf(values))
+    )))
   )
+
+const defaultsOf = (
+  { health: { failed, healthy, interval, timeout } }: Pick<Values, "health">
+): HealthProbes.Defaults => ({ interval, timeout, thresholds: { failed, healthy } })
 
 const check = <R>({ critical, name, probe, url }: Dependency<R>) =>
   HealthProbes.check<R>({

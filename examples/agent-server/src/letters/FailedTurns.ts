@@ -12,9 +12,9 @@ import * as Schema from "effect/Schema"
 import type * as Migrator from "effect/sql/Migrator"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { Policies } from "../policies.ts"
 import { StorageError } from "../sessions/Sessions.ts"
 import { encryptionWith } from "./encryption.ts"
-import { redrives, retention } from "./policy.ts"
 
 /** A turn that failed: all that it takes to do it again. */
 export const FailedTurn = Schema.Struct({
@@ -67,19 +67,21 @@ export const keep = (
 /** The queue, in the program's database, sealed where there are keys for it. */
 export const layer = (
   options: Parameters<typeof encryptionWith>[0]
-): Layer.Layer<FailedTurns, Migrator.MigrationError | SqlError, SqlClient.SqlClient> =>
+): Layer.Layer<FailedTurns, Migrator.MigrationError | SqlError, SqlClient.SqlClient | Policies> =>
   Layer.effect(
     FailedTurns,
     Effect.gen(function*() {
       const encrypt = yield* encryptionWith(options)
-      return yield* DeadLetterQueue.make({
+      const { now, whenever } = yield* Policies
+      const queue = yield* DeadLetterQueue.make({
         name: queueName,
         lease: "10 seconds",
         schema: FailedTurn,
         version: 1,
-        maxRedrives: redrives,
-        retention,
+        ...(yield* now).letters,
         encrypt
       })
+      yield* whenever(({ letters }) => queue.reconfigure(letters))
+      return queue
     })
   ).pipe(Layer.provide(DeadLetterQueue.layerStoreSql()))

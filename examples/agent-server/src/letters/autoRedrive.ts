@@ -1,30 +1,40 @@
 /** Completes failed turns without anybody asking. */
-import type * as Duration from "effect/Duration"
+import type * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 import { complete, type Turns } from "../agents/Turns.ts"
-import { Breakers } from "../policies.ts"
+import { Policies } from "../policies.ts"
 import { FailedTurns } from "./FailedTurns.ts"
-import { autoRedrivePace } from "./policy.ts"
 
-/** Every so often, at a pace that leaves the providers to those who wait, while one of them takes calls. */
-export const layer = (
-  every: Duration.Duration | undefined
-): Layer.Layer<never, never, FailedTurns | Turns | Breakers> =>
-  every === undefined ? Layer.empty : Layer.unwrap(Effect.gen(function*() {
+/**
+ * As often as the policies say, at a pace that leaves the providers to those who wait, while one of the models takes calls. When
+ * they say something else, a redrive that is under way is given up; its letter is as it was.
+ */
+export const layer: Layer.Layer<never, never, FailedTurns | Turns | Policies> = Layer.effectDiscard(
+  Effect.gen(function*() {
     const letters = yield* FailedTurns
-    const breakers = yield* Breakers
-    const models = Breakers.names.filter((name) => name.startsWith("llm-"))
-    const takesCalls = Effect.map(
-      // A store that cannot say is no reason to try; the next round asks again.
-      Effect.forEach(models, (name) => Effect.orElseSucceed(breakers[name].state(), () => "Open" as const)),
-      (states) => states.some((state) => state !== "Open" && state !== "ForcedOpen")
+    const { breakers, changes } = yield* Policies
+    const takesCalls = Effect.flatMap(breakers, (all) =>
+      Effect.map(
+        Effect.forEach(all.filter(({ name }) => name.startsWith("llm-")), stateOf),
+        (states) => states.some((state) => state !== "Open" && state !== "ForcedOpen")
+      ))
+    yield* changes.pipe(
+      Stream.map((values) => values.letters.autoRedrive),
+      Stream.changesWith((one, other) => Equal.equals({ ...one }, { ...other })),
+      Stream.switchMap(({ every, ...pace }) =>
+        every === undefined ? Stream.never : Stream.fromEffect(Layer.launch(
+          letters.autoRedrive({ schedule: Schedule.spaced(every), when: takesCalls, handler: complete, ...pace })
+        ))
+      ),
+      Stream.runDrain,
+      Effect.forkScoped
     )
-    return letters.autoRedrive({
-      schedule: Schedule.spaced(every),
-      when: takesCalls,
-      handler: complete,
-      ...autoRedrivePace
-    })
-  }))
+  })
+)
+
+/** A store that cannot say is no reason to try; the next round asks again. */
+const stateOf = (breaker: CircuitBreaker.Breaker) => Effect.orElseSucceed(breaker.state(), () => "Open" as const)

@@ -10,7 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as policies from "../policies.ts"
-import { type AllLimits, ofProvider, type ProviderLimits } from "./limits.ts"
+import type { ProviderLimits } from "../policies/document.ts"
 
 /** What a call used, or is thought to use. Its retries are requests too. */
 export interface Used {
@@ -40,19 +40,17 @@ const atMost = (estimate: Used, limits: ProviderLimits): Used => ({
   costUsd: Math.min(estimate.costUsd, limits.usdPerDay)
 })
 
-const make = Effect.fnUntraced(function*(limits: AllLimits) {
+const make = Effect.gen(function*() {
   const limiter = yield* RateLimiter.RateLimiter
-  const each = {
-    "llm-primary": ofProvider("llm-primary", limits["llm-primary"]),
-    "llm-secondary": ofProvider("llm-secondary", limits["llm-secondary"]),
-    "llm-anthropic": ofProvider("llm-anthropic", limits["llm-anthropic"])
-  }
+  const { now } = yield* policies.Policies
   return Spending.of({
     during: (dependency, estimate, used) => (call) =>
       Effect.scoped(Effect.gen(function*() {
+        const { maxQueue, maxWait, providers } = (yield* now).limits
+        const limits = providers[dependency]
         const reservation = yield* limiter.reserve(
-          { policy: each[dependency], key: dependency },
-          { estimate: costOf(atMost(estimate, limits[dependency])), ...policies.limits }
+          { policy: limits.policy, key: dependency },
+          { estimate: costOf(atMost(estimate, limits)), maxQueue, maxWait }
         )
         // The store is in this process and does not fail; if it did, the estimate would be charged.
         const settle = Effect.suspend(() => Effect.ignore(reservation.settle(costOf(used()))))
@@ -61,6 +59,8 @@ const make = Effect.fnUntraced(function*(limits: AllLimits) {
   })
 })
 
-/** Keeps calls within these limits. */
-export const layer = (limits: AllLimits): Layer.Layer<Spending, never, RateLimiter.RateLimiter> =>
-  Layer.effect(Spending, make(limits))
+/** Keeps calls within the limits that are in force. */
+export const layer: Layer.Layer<Spending, never, RateLimiter.RateLimiter | policies.Policies> = Layer.effect(
+  Spending,
+  make
+)

@@ -1,51 +1,62 @@
 /** What a request has to pass before anything is done for it: the caller's limit, and the agent's. */
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import { type Client, ClientAddress } from "effect-resilience/http/ClientAddress"
+import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import type * as RateLimiter from "effect-resilience/RateLimiter"
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Agents from "../agents/Agents.ts"
-import { perAgent, perIp, perTier } from "./limits.ts"
+import { Policies } from "../policies.ts"
+import type { Limits } from "./limits.ts"
 
-/** What decides about a request. */
+/** What decides about callers without a key. */
 export interface Options {
   /** Whether there are keys at all. */
   readonly hasKeys: boolean
-  /** What one agent takes in a minute, whoever asks. */
-  readonly agentRequestsPerMinute: number
 }
 
-/** The checks of a request. */
-export const checksOf = (options: Options) => {
-  const policy = perAgent(options.agentRequestsPerMinute)
-  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<ReadonlyArray<RateLimiter.Check>> =>
-    Effect.gen(function*() {
-      const caller = yield* ApiKey.Caller
-      const agent = agentIn(request.url)
-      return [
-        ...(caller === ApiKey.anonymous ? ofAddress(yield* ClientAddress, options) : ofKey(caller)),
-        ...(agent === undefined ? [] : [{ policy, key: agent.name }])
-      ]
+/** The checks of a request, under the limits that are in force. */
+const checksOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  { perAgent, perIp, perKey }: Limits,
+  options: Options
+): Effect.Effect<ReadonlyArray<RateLimiter.Check>> =>
+  Effect.gen(function*() {
+    const caller = yield* ApiKey.Caller
+    const agent = agentIn(request.url)
+    return [
+      ...(caller === ApiKey.anonymous
+        ? ofAddress(perIp, yield* ClientAddress, options)
+        : check(perKey[caller.tier], caller.name)),
+      ...(agent === undefined ? [] : check(perAgent, agent.name))
+    ]
+  })
+
+/** The middleware that refuses who has had enough. */
+export const layer = (options: Options) =>
+  Layer.unwrap(Policies.useSync(({ now }) =>
+    RateLimitMiddleware.layerApi({
+      checks: (request) => Effect.flatMap(now, ({ limits }) => checksOf(request, limits, options))
     })
-}
+  ))
+
+const check = (policy: RateLimiter.Policy | undefined, key: string): ReadonlyArray<RateLimiter.Check> =>
+  policy === undefined ? [] : [{ policy, key }]
 
 /**
  * By address, but for this machine itself as long as there are no keys: whoever tries the server on their own machine, or puts
  * it under load there, is not a stranger, and has no key to show for it.
  */
 const ofAddress = (
+  perIp: RateLimiter.Policy | undefined,
   client: Client | undefined,
-  { hasKeys }: Pick<Options, "hasKeys">
+  { hasKeys }: Options
 ): ReadonlyArray<RateLimiter.Check> =>
   !hasKeys && client !== undefined && NetAddress.isLoopback(client.address)
     ? []
-    : [{ policy: perIp, key: client?.key ?? "unknown" }]
-
-const ofKey = ({ name, tier }: ApiKey.Caller): ReadonlyArray<RateLimiter.Check> => {
-  const policy = perTier[tier]
-  return policy === undefined ? [] : [{ policy, key: name }]
-}
+    : check(perIp, client?.key ?? "unknown")
 
 /** Only agents that there are: a key for each name that somebody makes up would be a key for each request. */
 const agentIn = (url: string): Agents.Agent | undefined => {

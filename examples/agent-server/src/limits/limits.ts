@@ -1,66 +1,76 @@
-/** Who may ask how often, and how much each provider is asked. */
+/** Who may ask how often, and how much each provider is asked, as the document of policies says. */
 import * as RateLimiter from "effect-resilience/RateLimiter"
-import type { Provider } from "../config.ts"
-import type { Dependency } from "../policies.ts"
+import type * as Duration from "effect/Duration"
+import type { Dependency, ProviderLimits, Sections } from "../policies/document.ts"
 
 /** The tiers of API keys. */
 export const tiers = ["free", "standard", "unlimited"] as const
 
-/** Whoever has no key is limited by address. */
-export const perIp = RateLimiter.policy("perIp", [RateLimiter.perMinute(60)])
-
-/** A key is limited by its tier, and one of the tier `unlimited` is not. */
-export const perTier: { readonly [tier: string]: RateLimiter.Policy | undefined } = {
-  free: RateLimiter.policy("free", [RateLimiter.perMinute(60)]),
-  standard: RateLimiter.policy("standard", [RateLimiter.perMinute(600)])
+/** What one provider may be asked for, also as the policy that counts it. Its key is the provider's own name. */
+interface OfProvider extends ProviderLimits {
+  readonly policy: RateLimiter.Policy
 }
 
-/** What one agent answers, whoever asks. */
-export const perAgent = (requestsPerMinute: number): RateLimiter.Policy =>
-  RateLimiter.policy("perAgent", [RateLimiter.perMinute(requestsPerMinute)])
-
-/** What a provider may be asked for in a minute, and cost in a day. */
-export interface ProviderLimits {
-  readonly requestsPerMinute: number
-  readonly tokensPerMinute: number
-  readonly usdPerDay: number
+/** All limits. Where there is none it is `undefined`. */
+export interface Limits {
+  readonly perIp: RateLimiter.Policy | undefined
+  readonly perKey: { readonly [tier: string]: RateLimiter.Policy | undefined }
+  readonly perAgent: RateLimiter.Policy | undefined
+  readonly providers: { readonly [D in Dependency]: OfProvider }
+  readonly maxWait: Duration.Duration
+  readonly maxQueue: number
+  /** As the document says it. */
+  readonly perMinute: Pick<Sections["limits"], "perIp" | "perKey" | "perAgent">
 }
 
-/** The limits of every provider. */
-export type AllLimits = { readonly [D in Dependency]: ProviderLimits }
+const perMinute = (name: string, limit: number | "unlimited"): RateLimiter.Policy | undefined =>
+  limit === "unlimited" ? undefined : RateLimiter.policy(name, [RateLimiter.perMinute(limit)])
 
-const openAi: ProviderLimits = { requestsPerMinute: 3500, tokensPerMinute: 90_000, usdPerDay: 10 }
-const anthropic: ProviderLimits = { requestsPerMinute: 50, tokensPerMinute: 50_000, usdPerDay: 10 }
-const outOfReach: ProviderLimits = { requestsPerMinute: 1e6, tokensPerMinute: 1e9, usdPerDay: 1e6 }
-
-/** Real providers limit their customers and send bills; simulated ones do neither. */
-const defaults: { readonly [Kind in Provider["_tag"]]: AllLimits } = {
-  Real: { "llm-primary": openAi, "llm-secondary": openAi, "llm-anthropic": anthropic },
-  Simulated: { "llm-primary": outOfReach, "llm-secondary": outOfReach, "llm-anthropic": outOfReach }
-}
-
-/** The limits of each provider, where nothing is said of them the defaults of its kind. */
-export const limitsOf = (
-  kind: Provider["_tag"],
-  given: { readonly [Limit in keyof ProviderLimits]: number | undefined }
-): AllLimits => {
-  const one = (fallback: ProviderLimits): ProviderLimits => ({
-    requestsPerMinute: given.requestsPerMinute ?? fallback.requestsPerMinute,
-    tokensPerMinute: given.tokensPerMinute ?? fallback.tokensPerMinute,
-    usdPerDay: given.usdPerDay ?? fallback.usdPerDay
-  })
-  const all = defaults[kind]
-  return {
-    "llm-primary": one(all["llm-primary"]),
-    "llm-secondary": one(all["llm-secondary"]),
-    "llm-anthropic": one(all["llm-anthropic"])
-  }
-}
-
-/** The policy of a provider. Its key is the provider's own name: all of our calls are one customer's. */
-export const ofProvider = (dependency: Dependency, limits: ProviderLimits): RateLimiter.Policy =>
-  RateLimiter.policy(dependency, [
+/** All of our calls are one customer's. */
+const ofProvider = (dependency: Dependency, limits: ProviderLimits): OfProvider => ({
+  ...limits,
+  policy: RateLimiter.policy(dependency, [
     RateLimiter.tokenBucket({ name: "requests", limit: limits.requestsPerMinute, window: "1 minute" }),
     RateLimiter.tokenBucket({ name: "tokens", unit: "tokens", limit: limits.tokensPerMinute, window: "1 minute" }),
     RateLimiter.slidingWindow({ name: "cost", unit: "cost", limit: limits.usdPerDay, window: "1 day" })
   ])
+})
+
+/** The limits of a document; what is said besides of providers goes for all of them. */
+export const limitsOf = (
+  { perAgent: forAgent, perIp, perKey, providers: { maxQueue, maxWait } }: Sections["limits"],
+  providers: { readonly [D in Dependency]: ProviderLimits },
+  given: { readonly [Limit in keyof ProviderLimits | "agentRequestsPerMinute"]?: number | undefined }
+): Limits => {
+  const perAgent = given.agentRequestsPerMinute ?? forAgent
+  const one = (dependency: Dependency) => {
+    const limits = providers[dependency]
+    return ofProvider(dependency, {
+      requestsPerMinute: given.requestsPerMinute ?? limits.requestsPerMinute,
+      tokensPerMinute: given.tokensPerMinute ?? limits.tokensPerMinute,
+      usdPerDay: given.usdPerDay ?? limits.usdPerDay
+    })
+  }
+  return {
+    perIp: perMinute("perIp", perIp),
+    perKey: {
+      free: perMinute("free", perKey.free),
+      standard: perMinute("standard", perKey.standard),
+      unlimited: perMinute("unlimited", perKey.unlimited)
+    },
+    perAgent: perMinute("perAgent", perAgent),
+    providers: {
+      "llm-primary": one("llm-primary"),
+      "llm-secondary": one("llm-secondary"),
+      "llm-anthropic": one("llm-anthropic")
+    },
+    maxWait,
+    maxQueue,
+    perMinute: { perIp, perKey, perAgent }
+  }
+}
+
+/** The policies of all limits, for looking at them by their names. */
+export const policiesOf = ({ perAgent, perIp, perKey, providers }: Limits): ReadonlyArray<RateLimiter.Policy> =>
+  [perIp, ...Object.values(perKey), perAgent, ...Object.values(providers).map(({ policy }) => policy)]
+    .filter((policy) => policy !== undefined)

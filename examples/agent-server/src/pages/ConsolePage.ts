@@ -4,8 +4,10 @@
  * There is no build: its modules are the TypeScript of `console/`, and browsers get them with the types taken out. All of it
  * is in memory from the start, from this server alone, and allowed to load nothing from elsewhere.
  */
+import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
 import { readdirSync, readFileSync } from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
 import { extname } from "node:path"
@@ -14,7 +16,8 @@ import type { Provider } from "../config.ts"
 import type { Facts } from "../console/wire.ts"
 import type { Route } from "../http/Routes.ts"
 import * as Limits from "../limits/limits.ts"
-import { Breakers } from "../policies.ts"
+import { Policies } from "../policies.ts"
+import { modelProviders } from "../policies/document.ts"
 
 /** No script, no style and no request but this server's own; and nobody's text becomes HTML, whatever a module may try. */
 const policy = [
@@ -72,32 +75,33 @@ const files = readdirSync(folder).filter((name) => Object.hasOwn(contentTypes, e
 const facts: Route["path"] = "/console/facts.json"
 
 /** What the page has to know and no endpoint tells. */
-const factsOf = (provider: Provider): Facts => ({
+const factsOf = (provider: Provider, limits: Limits.Limits): Facts => ({
   simulated: provider._tag === "Simulated",
   limits: [
-    ...Breakers.names.map((name) => ({ policy: name, key: name })),
-    ...agents.map(({ name }) => ({ policy: Limits.perAgent.name, key: name }))
+    ...modelProviders.map((name) => ({ policy: name, key: name })),
+    ...agents.flatMap(({ name }) => limits.perAgent === undefined ? [] : [{ policy: limits.perAgent.name, key: name }])
   ],
-  policies: [
-    Limits.perIp.name,
-    ...Object.values(Limits.perTier).flatMap((policy) => policy === undefined ? [] : [policy.name]),
-    Limits.perAgent.name,
-    ...Breakers.names
-  ]
+  policies: Limits.policiesOf(limits).map(({ name }) => name)
 })
 
 /** The routes of the console, with its files as they are when it is built. */
-export const layer = (options: { readonly provider: Provider }) =>
-  HttpRouter.addAll([
-    ...files.map((name) =>
+export const layer = ({ provider }: { readonly provider: Provider }) =>
+  Layer.unwrap(Policies.useSync(({ now }) =>
+    HttpRouter.addAll([
+      ...files.map((name) =>
+        HttpRouter.route(
+          "GET",
+          pathOf(name),
+          HttpServerResponse.text(read(name), { headers, contentType: contentTypes[extname(name)] })
+        )
+      ),
       HttpRouter.route(
         "GET",
-        pathOf(name),
-        HttpServerResponse.text(read(name), { headers, contentType: contentTypes[extname(name)] })
+        facts,
+        Effect.map(now, ({ limits }) => HttpServerResponse.jsonUnsafe(factsOf(provider, limits), { headers }))
       )
-    ),
-    HttpRouter.route("GET", facts, HttpServerResponse.jsonUnsafe(factsOf(options.provider), { headers }))
-  ])
+    ])
+  ))
 
 /** The same for the table of routes. */
 export const routes: ReadonlyArray<Route> = [...files.map(pathOf), facts].map((path): Route => ({

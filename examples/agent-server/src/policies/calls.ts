@@ -1,37 +1,19 @@
 /**
- * How one route of the chain is asked: deadlines, retries, and what stands in front of its provider.
+ * How one route of the chain is asked: deadlines, and what the document says of its provider.
  *
- * Every time in here is part of a `Schedule`, a deadline or a budget; nothing else in the server retries anything.
+ * Every time in here is a share of a turn's, which the document cannot know; what does not depend on that is in the
+ * provider's policy. Nothing else in the server retries anything.
  */
 import type * as Bulkhead from "effect-resilience/Bulkhead"
 import type * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as Deadline from "effect-resilience/Deadline"
 import type * as RateLimiter from "effect-resilience/RateLimiter"
-import * as Retry from "effect-resilience/Retry"
-import * as Tracing from "effect-resilience/Tracing"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
-import { atProvider, type Dependency, type Guards } from "./guards.ts"
-import { values } from "./values.ts"
-
-/**
- * When a call to a language model is tried again at the same provider.
- *
- * - What may pass, a reset connection or a 500, is tried again soon.
- * - A provider that cannot cope gets more time, and never less than it asks for; one that asks for long is not waited for.
- * - One that limits us, or let an attempt's time pass, is not tried again: the next route is there at once.
- * - A wrong request, a wrong key or a spent quota is not tried again.
- */
-const again = Retry.byKind({
-  Transient: Retry.backoff(values.retry.transient),
-  Overloaded: Retry.backoff(values.retry.overloaded)
-}).pipe(
-  Schedule.upTo({ times: values.retry.times }),
-  Retry.respectRetryAfter({ cap: values.retry.retryAfterCap }),
-  Retry.withinDeadline,
-  Retry.withBudget
-)
+import * as Option from "effect/Option"
+import type { Dependency, SpeechDependency } from "./document.ts"
+import { Policies, type ProviderRefusal } from "./Policies.ts"
+import type { Values } from "./values.ts"
 
 /** What a policy may refuse or cut a call with. */
 export type Refusal =
@@ -56,12 +38,12 @@ export interface Timing {
   readonly models: InTime
 }
 
+type Shares = Values["turns"]["deadlines"]
+
 const share = (maxRun: Duration.Duration, part: number): Duration.Duration => Duration.times(maxRun, part)
 
-const { attempt, models } = values.deadlines
-
 /** For a whole reply: from the call to its end. */
-export const untilDone = (maxRun: Duration.Duration): Timing => ({
+export const untilDone = ({ attempt, models }: Shares, maxRun: Duration.Duration): Timing => ({
   attempt: Deadline.attempt(share(maxRun, attempt)),
   models: Deadline.within(share(maxRun, models))
 })
@@ -70,7 +52,11 @@ export const untilDone = (maxRun: Duration.Duration): Timing => ({
  * For a reply that comes bit by bit: to its first bit, which `begun` waits for. How long the rest takes is up to the client
  * that reads it, and to the deadline of the turn.
  */
-export const untilBegun = (maxRun: Duration.Duration, begun: Effect.Effect<void>): Timing => ({
+export const untilBegun = (
+  { attempt, models }: Shares,
+  maxRun: Duration.Duration,
+  begun: Effect.Effect<void>
+): Timing => ({
   attempt: unlessLate(Deadline.attempt(begun, share(maxRun, attempt))),
   models: unlessLate(Deadline.within(begun, share(maxRun, models)))
 })
@@ -82,11 +68,35 @@ const unlessLate = (inTime: Effect.Effect<void, Deadline.DeadlineExceeded>): InT
 /** Asks one provider, with retries, behind its bulkhead and its breaker. */
 export const atRoute =
   (dependency: Dependency, timing: Timing) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Refusal, R | Guards> =>
-    self.pipe(
-      timing.attempt,
-      Tracing.attempt,
-      Retry.retry(again, { name: dependency }),
-      atProvider(dependency),
-      Tracing.pipeline(dependency)
-    )
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Refusal, R | Policies> =>
+    Policies.use((policies) => policies.at(dependency)(timing.attempt(self)))
+
+/** Asks a speech service, with retries, behind its breaker. One attempt gets a share of what is left of the turn. */
+export const atService = (dependency: SpeechDependency) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Deadline.DeadlineExceeded | ProviderRefusal, R | Policies> =>
+  Policies.use((policies) =>
+    Effect.flatMap(policies.now, ({ voice }) =>
+      policies.at(dependency)(
+        Effect.flatMap(shareOfRest(voice.attempts[placeOf(dependency)]), (time) => Deadline.attempt(self, time))
+      ))
+  )
+
+/** The speech of an answer gets a little less than what is left: without it, there is still the text to be sent in time. */
+export const leavingTimeForText = <A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Deadline.DeadlineExceeded, R | Policies> =>
+  Effect.flatMap(
+    Policies.use(({ now }) => now),
+    ({ voice }) => Effect.flatMap(shareOfRest(voice.speaking), (time) => Deadline.within(self, time))
+  )
+
+const placeOf = (dependency: SpeechDependency): "primary" | "backup" =>
+  dependency.endsWith("-primary") ? "primary" : "backup"
+
+const shareOfRest = (share: number): Effect.Effect<Duration.Duration> =>
+  Effect.map(
+    Deadline.remaining,
+    (rest) => Option.match(rest, { onNone: () => Duration.infinity, onSome: (left) => Duration.times(left, share) })
+  )

@@ -1,27 +1,32 @@
-/** How the chain of models goes from one route to the next. */
+/** How a chain goes from one route to the next. */
 import type * as Failure from "effect-resilience/Failure"
 import type * as FallbackChain from "effect-resilience/FallbackChain"
 import * as Retry from "effect-resilience/Retry"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { values } from "./values.ts"
-
-const { budget, haltFor, limited, maxWait } = values.chain
+import type { Values } from "./values.ts"
 
 /**
  * A route rests when its provider limits us, and not for an outage: that is what its breaker is for, which counts more than
  * one failure before it shuts anybody out.
  */
-export const cooldown: Schedule.Schedule<unknown, Failure.Info> = Retry.backoff({ ...limited, jitter: "none" }).pipe(
-  Schedule.setInputType<Failure.Info>(),
-  Schedule.modifyDelay(({ duration, input }) => Effect.succeed(input.kind === "RateLimited" ? duration : Duration.zero))
-)
+const cooldownOf = (
+  waits: { readonly base: Duration.Duration; readonly cap: Duration.Duration }
+): Schedule.Schedule<unknown, Failure.Info> =>
+  Retry.backoff({ ...waits, jitter: "none" }).pipe(
+    Schedule.setInputType<Failure.Info>(),
+    Schedule.modifyDelay(({ duration, input }) =>
+      Effect.succeed(input.kind === "RateLimited" ? duration : Duration.zero)
+    )
+  )
 
-/** The options of a chain that may spend so many dollars a day. */
-export const chainOptions = (usdPerDay: number): FallbackChain.Options => ({
-  cooldown,
-  haltFor,
-  maxWait,
-  budget: { limit: usdPerDay, ...budget }
-})
+/** The options of the chain of language models. */
+export const chainOptions = (
+  { chain: { budget, cooldown, haltFor, maxWait, order } }: Pick<Values, "chain">
+): FallbackChain.Options => ({ order, haltFor, maxWait, budget, cooldown: cooldownOf(cooldown) })
+
+/** The options of the chains of speech services. When both rest, a short rest is waited for. */
+export const speechChainOptions = (
+  { voice: { cooldown, maxWait } }: Pick<Values, "voice">
+): FallbackChain.Options => ({ maxWait, cooldown: cooldownOf(cooldown) })

@@ -5,7 +5,7 @@ import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { priceOf, undated } from "../agents/prices.ts"
+import { factsOf } from "../agents/prices.ts"
 import type { Provider } from "../config.ts"
 import * as policies from "../policies.ts"
 import * as Simulator from "../sim/Simulator.ts"
@@ -27,10 +27,38 @@ export class Models extends Context.Service<Models, {
   readonly preferred: string
 }>()("agent-server/providers/Models") {}
 
-const factsOf = (model: string): { readonly quality?: number; readonly contextWindow?: number } => {
-  const known: Readonly<Record<string, { readonly quality: number; readonly contextWindow: number }>> = policies.models
-  return known[undated(model)] ?? {}
-}
+const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>) {
+  // The environment may name one model twice; it is asked once.
+  const targets = Arr.dedupeWith(all, (one, other) => one.route === other.route)
+  if (!Arr.isReadonlyArrayNonEmpty(targets)) return yield* new CannotStart({ lines: ["there is no language model"] })
+  // A route is built when it is asked first.
+  for (const { dependency, model } of targets) yield* Measured.declareModel(labelsOf(dependency, model))
+  /** The providers to ask, the first choice first. */
+  let routes: ReadonlyArray<policies.Dependency> = []
+  const chain = yield* FallbackChain.make(
+    "llm",
+    Arr.map(targets, ({ dependency, layer, model, route }) =>
+      FallbackChain.route(
+        route,
+        Layer.effect(
+          ModelRoute,
+          Effect.map(LanguageModel.LanguageModel, (languageModel) => ({ languageModel, model, dependency }))
+        ).pipe(Layer.provide(Layer.provide(Measured.languageModel(labelsOf(dependency, model)), layer))),
+        { when: () => routes.includes(dependency) }
+      ))
+  )
+  const { whenever } = yield* policies.Policies
+  yield* whenever((values) => {
+    routes = values.chain.routes
+    return chain.reconfigure({ ...policies.chainOptions(values), routes: tuningOf(targets, values) })
+  })
+  return Models.of({
+    chain,
+    get preferred() {
+      return (targets.toSorted((one, other) => placeOf(routes, one) - placeOf(routes, other))[0] ?? targets[0]).model
+    }
+  })
+})
 
 /** What the metrics of a model are labelled with. */
 const labelsOf = (dependency: policies.Dependency, model: string) => ({
@@ -38,45 +66,32 @@ const labelsOf = (dependency: policies.Dependency, model: string) => ({
   model
 })
 
-const routeOf = ({ dependency, layer, model, route }: Target) => {
-  const price = priceOf(model)
-  return FallbackChain.route(
-    route,
-    Layer.effect(
-      ModelRoute,
-      Effect.map(LanguageModel.LanguageModel, (languageModel) => ({ languageModel, model, dependency }))
-    ).pipe(Layer.provide(Layer.provide(Measured.languageModel(labelsOf(dependency, model)), layer))),
-    {
-      ...factsOf(model),
-      ...(price === undefined ? {} : { cost: { input: price.prompt, output: price.completion } })
-    }
-  )
-}
+/** Where in the order of the policies it is; what they leave out, behind all others. */
+const placeOf = (routes: ReadonlyArray<policies.Dependency>, { dependency }: Target): number =>
+  routes.includes(dependency) ? routes.indexOf(dependency) : Infinity
 
-const make = Effect.fnUntraced(function*(all: ReadonlyArray<Target>, usdPerDay: number) {
-  // The environment may name one model twice; it is asked once.
-  const targets = Arr.dedupeWith(all, (one, other) => one.route === other.route)
-  if (!Arr.isReadonlyArrayNonEmpty(targets)) return yield* new CannotStart({ lines: ["there is no language model"] })
-  // A route is built when it is asked first.
-  for (const { dependency, model } of targets) yield* Measured.declareModel(labelsOf(dependency, model))
-  const chain = yield* FallbackChain.make("llm", Arr.map(targets, routeOf), policies.chainOptions(usdPerDay))
-  return Models.of({ chain, preferred: targets[0].model })
-})
+/** What the policies know of the models, and the order in which they are asked. */
+const tuningOf = (
+  targets: ReadonlyArray<Target>,
+  { chain, models }: policies.Values
+): { readonly [route: string]: FallbackChain.RouteTuning } =>
+  Object.fromEntries(targets.map(({ dependency, model, route }) => {
+    const { contextWindow, price, quality } = factsOf(models, model)
+    return [route, { priority: chain.routes.indexOf(dependency), contextWindow, quality, cost: price }]
+  }))
 
 /**
- * Provides the chain, which may spend so much a day; where its models are simulated with the simulator beside it, for
- * `/sim/faults`.
+ * Provides the chain, under the policies, with so many connections to each provider; where its models are simulated with the
+ * simulator beside it, for `/sim/faults`.
  */
 export const layer = (
   provider: Provider,
-  options: { readonly usdPerDay: number; readonly providerConcurrency: number }
-): Layer.Layer<Models, CannotStart> =>
+  { connections }: { readonly connections: number }
+): Layer.Layer<Models, CannotStart, policies.Policies> =>
   provider._tag === "Real"
-    ? Layer.effect(Models, make(real(provider), options.usdPerDay)).pipe(
-      Layer.provide(client(options.providerConcurrency))
-    )
-    : Layer.effect(Models, Effect.flatMap(simulated(provider), (targets) => make(targets, options.usdPerDay))).pipe(
-      Layer.provide(client(options.providerConcurrency)),
+    ? Layer.effect(Models, make(real(provider))).pipe(Layer.provide(client(connections)))
+    : Layer.effect(Models, Effect.flatMap(simulated(provider), make)).pipe(
+      Layer.provide(client(connections)),
       Layer.provideMerge(Simulator.layer({ seed: provider.seed })),
       orCannotStart((error) => `the simulated providers cannot listen on loopback: ${error.message}`)
     )

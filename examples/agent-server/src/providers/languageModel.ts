@@ -4,8 +4,9 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import type { Real, Simulated } from "../config.ts"
+import type { Provider, Real, Simulated } from "../config.ts"
 import type * as policies from "../policies.ts"
+import { modelProviders } from "../policies/document.ts"
 import { Simulator } from "../sim/Simulator.ts"
 import * as AnthropicLanguageModel from "./AnthropicLanguageModel.ts"
 import * as OpenAiLanguageModel from "./OpenAiLanguageModel.ts"
@@ -52,6 +53,10 @@ export const real = ({ anthropic: messages, openAi: completions }: Real): Readon
   if (messages !== undefined) targets.push(anthropic(messages))
   return targets
 }
+
+/** The providers that the environment gives models. */
+export const providersOf = (provider: Provider): ReadonlyArray<policies.Dependency> =>
+  provider._tag === "Simulated" ? modelProviders : real(provider).map(({ dependency }) => dependency)
 
 /** The simulated models, the first choice first. */
 export const simulated = ({ model }: Simulated): Effect.Effect<ReadonlyArray<Target>, never, Simulator> =>

@@ -1,4 +1,5 @@
 /** Transcribes and speaks, each with a service and its backup, under the server's policies. */
+import type * as Bulkhead from "effect-resilience/Bulkhead"
 import type * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import type * as Deadline from "effect-resilience/Deadline"
 import * as FallbackChain from "effect-resilience/FallbackChain"
@@ -11,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Wav from "../audio/wav.ts"
+import * as policies from "../policies.ts"
 import { client } from "../providers/client.ts"
 import { invalid } from "../providers/send.ts"
 import * as SpeechToText from "../providers/SpeechToText.ts"
@@ -19,13 +21,13 @@ import type { Served } from "../sessions/Sessions.ts"
 import * as Simulator from "../sim/Simulator.ts"
 import { type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
 import * as Measured from "../telemetry/measured.ts"
-import * as policies from "./policies.ts"
 import type * as Settings from "./settings.ts"
 
 /** Why nothing was understood, or said. */
 export type SpeechError =
   | AiError.AiError
   | CircuitBreaker.CircuitOpen
+  | Bulkhead.BulkheadRejected
   | Deadline.DeadlineExceeded
   | FallbackChain.FallbackExhausted
 
@@ -90,7 +92,8 @@ const guard = (kind: "stt" | "tts", { dependency, service }: Target) => {
 const labelsOf = (provider: policies.SpeechDependency, { model }: Settings.Service) => ({ provider, model })
 
 const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: BaseUrlOf) {
-  const guards = yield* Effect.context<policies.SpeechGuards>()
+  const guards = yield* Effect.context<policies.Policies>()
+  const { now, whenever } = yield* policies.Policies
   const pairs = { stt: targets(settings.stt, "stt", simulated), tts: targets(settings.tts, "tts", simulated) }
   for (const kind of ["stt", "tts"] as const) {
     for (const { dependency, service } of pairs[kind]) {
@@ -103,8 +106,7 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
       pairs.stt,
       (target) =>
         FallbackChain.route(target.dependency, SpeechToText.layer(target.service), { guard: guard("stt", target) })
-    ),
-    policies.chainOptions
+    )
   )
   const tts = yield* FallbackChain.make(
     "tts",
@@ -114,9 +116,12 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
         FallbackChain.route(target.dependency, TextToSpeech.layer({ ...target.service, voice: settings.voice }), {
           guard: guard("tts", target)
         })
-    ),
-    policies.chainOptions
+    )
   )
+  yield* whenever((values) => {
+    const options = policies.speechChainOptions(values)
+    return Effect.andThen(stt.reconfigure(options), tts.reconfigure(options))
+  })
   return Speech.of({
     chains: [stt, tts],
     transcribe: (recording) =>
@@ -125,8 +130,11 @@ const make = Effect.fnUntraced(function*(settings: Settings.Speech, simulated: B
         Effect.provideContext(guards)
       ),
     speak: (text) =>
-      counting((call) => tts.runServed(call), TextToSpeech.TextToSpeech.use((each) => collected(each.speak(text))))
-        .pipe(
+      Effect.flatMap(now, ({ voice }) =>
+        counting(
+          (call) => tts.runServed(call),
+          TextToSpeech.TextToSpeech.use((each) => collected(each.speak(text), voice.maxSpeechBytes))
+        )).pipe(
           Effect.map(([spoken, served]): Spoken => ({ ...spoken, served })),
           Effect.provideContext(guards)
         )
@@ -148,7 +156,7 @@ const counting = <A, E, R, E2, R2>(
   })
 
 /** All of what is said, if it is a recording. */
-const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
+const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>, maxBytes: number) =>
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
     const chunks: Array<Uint8Array> = []
@@ -158,7 +166,7 @@ const collected = (speech: Stream.Stream<Uint8Array, AiError.AiError>) =>
       if (chunk.length > 0) beganAt ??= clock.monotonicTimeNanosUnsafe()
       chunks.push(chunk)
       length += chunk.length
-      return length > policies.maxSpeechBytes ? Effect.fail(noSpeech("what is said does not end")) : Effect.void
+      return length > maxBytes ? Effect.fail(noSpeech("what is said does not end")) : Effect.void
     })
     const bytes = new Uint8Array(Buffer.concat(chunks))
     if (beganAt === undefined || Wav.read(bytes)._tag !== "Wav") {
@@ -184,7 +192,7 @@ const simulatedAt = Effect.fnUntraced(function*({ seed, stt, tts }: Settings.Spe
 })
 
 /** Provides the services of the settings. */
-export const layer = (settings: Settings.Speech): Layer.Layer<Speech, CannotStart, policies.SpeechGuards> =>
+export const layer = (settings: Settings.Speech): Layer.Layer<Speech, CannotStart, policies.Policies> =>
   Layer.effect(Speech, Effect.flatMap(simulatedAt(settings), (simulated) => make(settings, simulated))).pipe(
     Layer.provide(client(speechConnections)),
     orCannotStart((error) => `the simulated speech services cannot listen on loopback: ${error.message}`)

@@ -18,10 +18,9 @@ import type { TurnReply } from "../agents/TurnReply.ts"
 import { type BeginError, type TurnError, Turns, WrongAgent } from "../agents/Turns.ts"
 import type { DeadTurn } from "../letters/DeadTurn.ts"
 import * as TurnMeasures from "../measures/TurnMeasures.ts"
-import { wholeTurn } from "../policies.ts"
+import * as policies from "../policies.ts"
 import { type Served, type SessionMissing, Sessions, type StorageError } from "../sessions/Sessions.ts"
 import * as BargeIns from "./BargeIns.ts"
-import * as policies from "./policies.ts"
 import * as Recording from "./recording.ts"
 import { Speech, type SpeechError, type Spoken } from "./Speech.ts"
 
@@ -114,6 +113,7 @@ const make = Effect.fnUntraced(function*(options: { readonly maxRun: Duration.Du
   const turns = yield* Turns
   const speech = yield* Speech
   const clock = yield* Clock.Clock
+  const inForce = yield* policies.Policies
   const bargeIns = BargeIns.make()
 
   /** The session's agent; `undefined` for one whose first turn is under way and has not been stored. */
@@ -149,8 +149,9 @@ const make = Effect.fnUntraced(function*(options: { readonly maxRun: Duration.Du
   })
 
   const speak = (text: string) =>
-    speech.speak(spokenPart(text)).pipe(
+    Effect.flatMap(inForce.now, ({ voice }) => speech.speak(spokenPart(text, voice.maxSpoken))).pipe(
       policies.leavingTimeForText,
+      Effect.provideService(policies.Policies, inForce),
       TurnMeasures.stage("tts"),
       Effect.catch((cause) => Effect.succeed(new SpeechFailed({ cause })))
     )
@@ -188,7 +189,7 @@ const make = Effect.fnUntraced(function*(options: { readonly maxRun: Duration.Du
   return VoiceTurns.of({
     begin: Effect.fnUntraced(function*(request) {
       const spokenAt = clock.monotonicTimeNanosUnsafe()
-      yield* Recording.check(request.recording)
+      yield* Recording.check(request.recording, (yield* inForce.now).voice.silence)
       const agent = yield* agentFor(request)
       const work: Work = {
         recording: request.recording,
@@ -199,7 +200,7 @@ const make = Effect.fnUntraced(function*(options: { readonly maxRun: Duration.Du
       }
       return (onStep) =>
         bargeIns.newest(work.sessionId)(run(work, onStep)).pipe(
-          wholeTurn(options.maxRun),
+          policies.wholeTurn(options.maxRun),
           Effect.tapErrorTag(
             "BargedIn",
             () => TurnMeasures.tell((session) => Effect.andThen(session.bargeIn, session.end("interrupted")))
@@ -214,15 +215,16 @@ const make = Effect.fnUntraced(function*(options: { readonly maxRun: Duration.Du
 /** Runs voice turns of at most `maxRun`. */
 export const layer = (
   options: { readonly maxRun: Duration.Duration }
-): Layer.Layer<VoiceTurns, never, Sessions | SessionMetrics | Turns | Speech> => Layer.effect(VoiceTurns, make(options))
+): Layer.Layer<VoiceTurns, never, Sessions | SessionMetrics | Turns | Speech | policies.Policies> =>
+  Layer.effect(VoiceTurns, make(options))
 
 /** To a hundredth. */
 const millisOf = (duration: Duration.Duration): number => Math.round(Duration.toMillis(duration) * 100) / 100
 
-/** The reply, or of a very long one the sentences that are spoken at once. */
-export const spokenPart = (text: string): string => {
-  if (text.length <= policies.maxSpoken) return text
-  const part = text.slice(0, policies.maxSpoken)
+/** The reply, or of one with more than so many characters the sentences that are spoken at once. */
+export const spokenPart = (text: string, maxSpoken: number): string => {
+  if (text.length <= maxSpoken) return text
+  const part = text.slice(0, maxSpoken)
   const end = Math.max(...[".", "!", "?", "\n"].map((mark) => part.lastIndexOf(mark)))
   return end > 0 ? part.slice(0, end + 1) : part.replace(/[\uD800-\uDBFF]$/, "")
 }

@@ -2,7 +2,6 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Wav from "../audio/wav.ts"
-import { silence } from "./policies.ts"
 
 /** These bytes are no recording that can be transcribed. */
 export class BadRecording extends Data.TaggedError("BadRecording")<{ readonly problem: Wav.Problem }> {
@@ -14,8 +13,8 @@ export class NothingSaid extends Data.TaggedError("NothingSaid") {
   override readonly message = "Nothing is said in the recording"
 }
 
-/** Fails for what is no WAV file, has nothing in it, or is silent. */
-export const check = (bytes: Uint8Array): Effect.Effect<Wav.Wav, BadRecording | NothingSaid> =>
+/** Fails for what is no WAV file, has nothing in it, or is quieter than `silence`, a share of full scale. */
+export const check = (bytes: Uint8Array, silence: number): Effect.Effect<Wav.Wav, BadRecording | NothingSaid> =>
   Effect.gen(function*() {
     const read = Wav.read(bytes)
     if (read._tag !== "Wav") return yield* new BadRecording({ problem: read._tag })

@@ -1,9 +1,7 @@
 /** Turns on a database that refuses, and with a model that does what it must not. */
 import { SqliteClient } from "@effect-resilience/node"
 import { describe, expect, it } from "@effect/vitest"
-import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as FallbackChain from "effect-resilience/FallbackChain"
-import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as SessionMetrics from "effect-resilience/SessionMetrics"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Cause from "effect/Cause"
@@ -15,15 +13,15 @@ import * as References from "effect/References"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import { agents } from "../../src/agents/Agents.ts"
-import { Replies } from "../../src/agents/replies.ts"
+import * as Replies from "../../src/agents/replies.ts"
 import * as Turns from "../../src/agents/Turns.ts"
 import * as FailedTurns from "../../src/letters/FailedTurns.ts"
-import { limitsOf } from "../../src/limits/limits.ts"
 import * as Spending from "../../src/limits/Spending.ts"
 import * as policies from "../../src/policies.ts"
 import { ModelRoute, Models } from "../../src/providers/Models.ts"
 import * as Requests from "../../src/sessions/Requests.ts"
 import * as Sessions from "../../src/sessions/Sessions.ts"
+import * as Policies from "../support/policies.ts"
 
 /** What the model does next. */
 let thinking: Effect.Effect<string> = Effect.succeed("hello")
@@ -43,7 +41,7 @@ const models = Layer.effect(
       [FallbackChain.route("gpt-4o", Layer.succeed(ModelRoute, route), {
         when: () => Effect.sync(() => !noModel.down)
       })],
-      policies.chainOptions(10)
+      policies.chainOptions(yield* policies.Policies.use(({ now }) => now))
     )
     return Models.of({ chain, preferred: "gpt-4o" })
   })
@@ -54,17 +52,12 @@ const database = SqliteClient.layer({ filename: ":memory:" })
 const layer = Turns.layer({ maxRun: Duration.seconds(30) }).pipe(
   Layer.provide([
     models,
-    Layer.provide(policies.guards({ providerConcurrency: 512 }), CircuitBreaker.layerStoreMemory),
     Replies.layer,
     SessionMetrics.layer()
   ]),
-  Layer.provide(Spending.layer(limitsOf("Simulated", {
-    requestsPerMinute: undefined,
-    tokensPerMinute: undefined,
-    usdPerDay: undefined
-  }))),
-  Layer.provide(Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())),
+  Layer.provide(Spending.layer),
   Layer.provideMerge(Layer.mergeAll(Layer.provideMerge(Requests.layer, Sessions.layer), FailedTurns.layer([]))),
+  Layer.provide(Policies.layer),
   Layer.provideMerge(database),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None"))
 )

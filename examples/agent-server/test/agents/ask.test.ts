@@ -1,8 +1,6 @@
 /** What is answered when models fail, by what they fail with. The models are scripted; the policies are the server's own. */
 import { describe, expect, it } from "@effect/vitest"
-import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as FallbackChain from "effect-resilience/FallbackChain"
-import * as RateLimiter from "effect-resilience/RateLimiter"
 import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Response from "effect/ai/Response"
@@ -14,11 +12,11 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { ask } from "../../src/agents/ask.ts"
-import { Replies } from "../../src/agents/replies.ts"
-import { limitsOf } from "../../src/limits/limits.ts"
+import * as Replies from "../../src/agents/replies.ts"
 import * as Spending from "../../src/limits/Spending.ts"
 import * as policies from "../../src/policies.ts"
 import { ModelRoute, Models } from "../../src/providers/Models.ts"
+import * as Policies from "../support/policies.ts"
 
 /** What a model does with a call: says some words, and then ends well or fails. */
 interface Script {
@@ -74,21 +72,19 @@ const models = (...scripts: ReadonlyArray<Script>) => {
     )
     const [first, ...rest] = routes
     return Models.of({
-      chain: yield* FallbackChain.make("llm", [first!, ...rest], policies.chainOptions(1e6)),
+      chain: yield* FallbackChain.make(
+        "llm",
+        [first!, ...rest],
+        policies.chainOptions(yield* policies.Policies.use(({ now }) => now))
+      ),
       preferred: "gpt-4o"
     })
   })
   return Layer.mergeAll(
     Layer.effect(Models, chain),
-    Layer.provide(
-      Spending.layer(
-        limitsOf("Simulated", { requestsPerMinute: undefined, tokensPerMinute: undefined, usdPerDay: undefined })
-      ),
-      Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory())
-    ),
-    Layer.provide(policies.guards({ providerConcurrency: 512 }), CircuitBreaker.layerStoreMemory),
+    Spending.layer,
     Replies.layer
-  )
+  ).pipe(Layer.provideMerge(Policies.layer))
 }
 
 const asking = (message: string, onDelta?: (text: string) => Effect.Effect<void>) =>
@@ -122,7 +118,7 @@ describe("an apology", () => {
         exhausted: undefined,
         served: { route: "pattern", degraded: true }
       })
-      const replies = yield* Replies
+      const replies = yield* Replies.Replies
       const prompt = [{ role: "user", content: "Why?" }] as const
       yield* replies.set({ agent: "travel_planner", prompt, model: "gpt-4o" }, { text: "Because.", model: "gpt-4o" })
       expect(yield* answerTo("why? ")).toMatchObject({

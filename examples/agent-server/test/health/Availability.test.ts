@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
 import * as HealthProbes from "effect-resilience/HealthProbes"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -10,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Availability from "../../src/health/Availability.ts"
 import * as Health from "../../src/health/Health.ts"
+import * as Policies from "../support/policies.ts"
 
 const tell = (name: string, up: boolean) =>
   Effect.flatMap(Availability.Availability, (availability) => availability.tell(name, up))
@@ -63,7 +65,10 @@ describe("Availability", () => {
         yield* Ref.set(well, true)
         yield* TestClock.adjust("30 seconds")
         expect(yield* isUp("llm")).toBe(true)
-      }).pipe(Effect.provide(Health.layer([dependency], { interval: "10 seconds" })))
+      }).pipe(
+        Effect.provide(Health.layer([dependency])),
+        Effect.provide(Policies.layerWith({ healthInterval: Duration.seconds(10) }))
+      )
     }).pipe(Effect.provide(Availability.layer)))
 
   it.effect("opens a breaker that was declared before anything was known, and lets it probe when it is back", () =>

@@ -1,21 +1,11 @@
 /** Serves `/admin/rate-limits`. */
 import * as AdminApi from "effect-resilience/http/AdminApi"
+import * as Effect from "effect/Effect"
 import * as Limits from "../../limits/limits.ts"
-import { Breakers } from "../../policies.ts"
+import { Policies } from "../../policies.ts"
 import { Api } from "../Api.ts"
 
 /** The handlers, for the limits of callers, agents and the providers. */
-export const layer = (
-  { agentRequestsPerMinute, providerLimits }: {
-    readonly agentRequestsPerMinute: number
-    readonly providerLimits: Limits.AllLimits
-  }
-) =>
-  AdminApi.layerRateLimits(Api, {
-    policies: [
-      Limits.perIp,
-      ...Object.values(Limits.perTier).filter((policy) => policy !== undefined),
-      Limits.perAgent(agentRequestsPerMinute),
-      ...Breakers.names.map((name) => Limits.ofProvider(name, providerLimits[name]))
-    ]
-  })
+export const layer = AdminApi.layerRateLimits(Api, {
+  policies: Effect.map(Policies.use(({ now }) => now), ({ limits }) => Limits.policiesOf(limits))
+})

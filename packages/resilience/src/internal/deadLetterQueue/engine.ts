@@ -15,13 +15,13 @@ export interface Engine<A> {
   readonly store: DeadLetterStore["Service"]
   readonly codec: Codec<A>
   readonly redactor: Redactor
-  readonly limits: Limits
+  limits: Limits
   readonly leaseMillis: number
   /** Told in the history of the letters it claims. */
   readonly owner: string
   readonly applicationVersion: string | undefined
-  readonly retention: Retention | undefined
-  readonly retentionLimits: RetentionLimits
+  retention: Retention | undefined
+  retentionLimits: RetentionLimits
 }
 
 export type Change =

@@ -1,9 +1,10 @@
 /** A queue as its users see it, from the functions that do the work. */
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import { positiveInteger } from "../options.ts"
 import * as Browse from "./browse.ts"
 import type { Encryption } from "./encryption.ts"
 import type { Engine } from "./engine.ts"
@@ -21,7 +22,7 @@ import { type Kept, onFailure, type OnFailureOptions } from "./onFailure.ts"
 import * as Operate from "./operate.ts"
 import type { Redaction } from "./redaction.ts"
 import * as Redrive from "./redrive.ts"
-import type { Retention } from "./retention.ts"
+import { limits as limitsOf, type Retention } from "./retention.ts"
 import type { Filter, Selection } from "./selection.ts"
 import { sweep } from "./sweep.ts"
 import * as Transfer from "./transfer.ts"
@@ -79,6 +80,18 @@ export interface Options<A> extends Settings {
 }
 
 /**
+ * What a running queue can be given anew. What is left out stays.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tuning {
+  readonly maxRedrives?: Settings["maxRedrives"]
+  /** Its `schedule` stays as it was. */
+  readonly retention?: Retention | undefined
+}
+
+/**
  * A queue of dead letters with payloads of type `A`.
  *
  * - `offer`: keeps a payload and says its id. Fails where it could not be stored: then do not acknowledge its source.
@@ -96,6 +109,7 @@ export interface Options<A> extends Settings {
  * - `deadLetterOnFailure`: runs a handler and keeps what it finally fails on.
  * - `sweep`: evicts what the retention says, and frees the letters of crashed workers. It runs by itself on
  *   `retention.schedule`.
+ * - `reconfigure`: other options from now on. Letters that are kept already are kept and redriven by these as well.
  *
  * @category models
  * @since 0.1.0
@@ -152,6 +166,8 @@ export interface DeadLetterQueue<A> {
     ): (payload: A) => Effect.Effect<B, E | E2 | DeadLetterStoreError | PayloadUnencodable, R | R2>
   }
   readonly sweep: Effect.Effect<void, DeadLetterStoreError>
+  /** Throws a `RangeError` for an option out of its range. */
+  readonly reconfigure: (changes: Tuning) => Effect.Effect<void>
 }
 
 export const fromEngine = <A>(engine: Engine<A>): DeadLetterQueue<A> => ({
@@ -179,5 +195,25 @@ export const fromEngine = <A>(engine: Engine<A>): DeadLetterQueue<A> => ({
   deadLetterOnFailure:
     ((handler: Parameters<typeof onFailure<A, never, never, never>>[1], options = {}) =>
       onFailure(engine, handler, options)) as DeadLetterQueue<A>["deadLetterOnFailure"],
-  sweep: sweep(engine)
+  sweep: sweep(engine),
+  reconfigure: ({ maxRedrives, retention }) => {
+    const limits = maxRedrives === undefined ? engine.limits : budgets(maxRedrives)
+    const kept = retention ?? engine.retention
+    const retentionLimits = limitsOf(kept)
+    return Effect.sync(() => {
+      engine.limits = limits
+      engine.retention = kept
+      engine.retentionLimits = retentionLimits
+    })
+  }
 })
+
+/** How often a letter may be redriven; throws a `RangeError`. */
+export const budgets = (maxRedrives: Settings["maxRedrives"]): Attempts => {
+  const given = typeof maxRedrives === "number" ? { delivered: maxRedrives } : maxRedrives ?? {}
+  return {
+    delivered: positiveInteger("maxRedrives", given.delivered ?? 5),
+    interrupted: positiveInteger("maxRedrives.interrupted", given.interrupted ?? 100),
+    crashed: positiveInteger("maxRedrives.crashed", given.crashed ?? 3)
+  }
+}

@@ -86,7 +86,7 @@ export const tell = (fiber: AnyFiber, served: Served): Served => {
 /** The part of a route that changes. */
 class State<Provides, E, Builds, R> {
   readonly route: Route<Provides, E, Builds, R>
-  readonly facts: Facts
+  facts: Facts
   readonly context: Effect.Effect<Context.Context<Provides>, E>
   health: Health.Health = Health.healthy
   /** The cooldowns of one outage; `undefined` while there is none. */
@@ -141,7 +141,7 @@ export const CurrentAttempt = Context.Reference<OnRoute | undefined>(
 export type Charge = (usage: Usage) => Effect.Effect<void>
 
 export class Engine<Provides, E, Builds, R> {
-  readonly settings: Settings
+  settings: Settings
   readonly states: ReadonlyArray<State<Provides, E, Builds, R>>
   readonly ledger: Ledger
   private level: Level = "Normal"
@@ -332,6 +332,15 @@ export class Engine<Provides, E, Builds, R> {
         } of ${this.settings.budget?.limit}: ${level}`
       )
     })
+
+  /** Other settings and facts, for the calls that begin. Routes keep their health and the ledger what was spent. */
+  reconfigure(settings: Settings, facts: ReadonlyArray<Facts>): void {
+    this.settings = settings
+    this.ledger.budget = settings.budget
+    this.states.forEach((state, index) => {
+      state.facts = facts[index]!
+    })
+  }
 
   reset(name: string): void {
     for (const state of this.states) {

@@ -31,7 +31,8 @@ const blank: Line = { charges: 0, input: 0, output: 0, cost: 0, unpriced: 0 }
 
 export class Ledger {
   readonly lines: Array<Line>
-  private readonly budget: Budget | undefined
+  /** Another one counts what has been spent in the running window. */
+  budget: Budget | undefined
   private windowStart: number | undefined
   private spentInWindow = 0
 

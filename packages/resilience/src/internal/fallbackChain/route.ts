@@ -55,12 +55,12 @@ export type Guard<out E, out R> = (
 ) => Effect.Effect<GuardedAnswer, GuardedFailure | E, R>
 
 /**
- * Options of {@link route}.
+ * What is known of a route, and may be said anew while its chain runs.
  *
  * @category models
  * @since 0.1.0
  */
-export interface RouteOptions<out GE = never, out GR = never, out SR = never> {
+export interface RouteTuning {
   /** What a million units cost, in your currency: one figure, or one for each direction. At least 0. Default: unknown. */
   readonly cost?: number | { readonly input: number; readonly output: number } | undefined
   /** How good its answers are, on a scale of your own. Default: unknown. */
@@ -71,6 +71,15 @@ export interface RouteOptions<out GE = never, out GR = never, out SR = never> {
   readonly priority?: number | undefined
   /** Whether it may be given what another route refused for its content. Default: no. */
   readonly takesRefused?: boolean | undefined
+}
+
+/**
+ * Options of {@link route}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RouteOptions<out GE = never, out GR = never, out SR = never> extends RouteTuning {
   /** Tries the route again before the next one is asked. A stream is tried again until its first element. */
   readonly retry?: Schedule.Schedule<unknown, unknown, never, SR> | undefined
   /** Wraps each attempt, inside of `retry`. Of a stream, the time until its first element. */
@@ -113,7 +122,13 @@ export const route = <Provides, E = never, Builds = never, GE = never, GR = neve
   provide: Layer.Layer<Provides, E, Builds> | Context.Context<Provides>,
   options: RouteOptions<GE, GR, SR> = {}
 ): Route<Provides, Given<E | GE>, Given<Builds>, Given<GR | SR>> => {
-  const { contextWindow, cost, priority, quality } = options
+  checkFacts(options)
+  const made: Route<Provides, E | GE, Builds, GR | SR> = { name, provide, options }
+  return made as ReturnType<typeof route<Provides, E, Builds, GE, GR, SR>>
+}
+
+/** Throws a `RangeError` for what is out of its range. */
+export const checkFacts = ({ contextWindow, cost, priority, quality }: RouteTuning): void => {
   if (typeof cost === "object") {
     numberBetween("cost.input", cost.input, 0, Infinity)
     numberBetween("cost.output", cost.output, 0, Infinity)
@@ -121,11 +136,12 @@ export const route = <Provides, E = never, Builds = never, GE = never, GR = neve
   if (quality !== undefined) numberBetween("quality", quality, -Number.MAX_VALUE, Number.MAX_VALUE)
   if (contextWindow !== undefined) numberBetween("contextWindow", contextWindow, 0, Infinity)
   if (priority !== undefined) numberBetween("priority", priority, -Number.MAX_VALUE, Number.MAX_VALUE)
-  const made: Route<Provides, E | GE, Builds, GR | SR> = { name, provide, options }
-  return made as ReturnType<typeof route<Provides, E, Builds, GE, GR, SR>>
 }
 
-export const factsOf = ({ name, options }: Route<never, unknown, unknown, unknown>, index: number): Facts => ({
+export const factsOf = (
+  { name, options }: { readonly name: string; readonly options: RouteTuning },
+  index: number
+): Facts => ({
   name,
   index,
   priority: options.priority ?? index,

@@ -19,9 +19,10 @@ import * as Hysteresis from "./hysteresis.ts"
 export interface Settings<R> {
   readonly name: string
   readonly probe: Effect.Effect<void | Detail, unknown, R>
-  readonly interval: Schedule.Schedule<unknown, Signal.HealthState, never, R>
-  readonly timeoutMillis: number
-  readonly thresholds: Hysteresis.Thresholds
+  /** These three may be changed between two runs. */
+  interval: Schedule.Schedule<unknown, Signal.HealthState, never, R>
+  timeoutMillis: number
+  thresholds: Hysteresis.Thresholds
 }
 
 /** Never ends. The first run is at once. */
@@ -32,11 +33,16 @@ export const keepChecking = Effect.fnUntraced(
     settings: Settings<R>
   ): Effect.fn.Return<never, never, R | Scope.Scope> {
     const ask = yield* makeAsk(settings)
-    const nextDelay = yield* makeDelays(settings.interval)
+    let { interval } = settings
+    let nextDelay = yield* makeDelays(interval)
     while (true) {
       entry.wake.closeUnsafe()
       const { generation } = entry
       yield* record(board, entry, settings, generation, ask)
+      if (interval !== settings.interval) {
+        interval = settings.interval
+        nextDelay = yield* makeDelays(interval)
+      }
       const delay = yield* nextDelay(entry.standing.state)
       yield* Option.isNone(delay) ? entry.wake.await : Effect.timeoutOption(entry.wake.await, delay.value)
     }
@@ -48,7 +54,7 @@ type Answer = Exit.Exit<void | Detail, unknown> | { readonly _tag: "Late"; reado
 const record = <R>(
   board: Board,
   entry: CheckEntry,
-  { thresholds }: Settings<R>,
+  settings: Settings<R>,
   generation: number,
   ask: Effect.Effect<Answer, never, R>
 ): Effect.Effect<void, never, R> =>
@@ -66,10 +72,10 @@ const record = <R>(
         if (info === undefined) {
           const detail = answer._tag === "Success" ? answer.value ?? undefined : undefined
           entry.facts = { ...entry.facts, lastCheck: now, lastSuccess: now, latency, detail }
-          board.move(entry, fiber, Hysteresis.succeeded(thresholds, entry.standing))
+          board.move(entry, fiber, Hysteresis.succeeded(settings.thresholds, entry.standing))
         } else {
           entry.facts = { ...entry.facts, lastCheck: now, lastFailure: now, lastError: info, latency }
-          board.move(entry, fiber, Hysteresis.failed(thresholds, entry.standing))
+          board.move(entry, fiber, Hysteresis.failed(settings.thresholds, entry.standing))
         }
         Signal.emitUnsafe(fiber, () => ({
           _tag: "HealthChecked",
@@ -87,26 +93,29 @@ const record = <R>(
  * has, each turn counts as late and no second one is started.
  */
 const makeAsk = <R>(
-  { name, probe, timeoutMillis }: Settings<R>
+  settings: Settings<R>
 ): Effect.Effect<Effect.Effect<Answer, never, R>, never, R | Scope.Scope> => {
+  const { name, probe } = settings
   let running: Fiber.Fiber<void | Detail, unknown> | undefined
   const late = (message: string): Answer => ({
     _tag: "Late",
     info: { kind: "Timeout", scope: "dependency", code: "HealthCheckTimeout", message }
   })
-  const inTime = Duration.format(Duration.millis(timeoutMillis))
 
   const ask = Effect.suspend((): Effect.Effect<Answer, never, R> => {
     if (running !== undefined && running.pollUnsafe() === undefined) {
       return Effect.succeed(late(`The check ${name} timed out before and still has not stopped`))
     }
+    const { timeoutMillis } = settings
     return Effect.flatMap(Effect.forkDetach(probe), (fiber) => {
       running = fiber
       return Effect.map(
         Effect.timeoutOption(Fiber.await(fiber), timeoutMillis),
         Option.getOrElse(() => {
           fiber.interruptUnsafe()
-          return late(`The check ${name} gave no answer within ${inTime}`)
+          return late(
+            `The check ${name} gave no answer within ${Duration.format(Duration.millis(timeoutMillis))}`
+          )
         })
       )
     })
@@ -115,7 +124,7 @@ const makeAsk = <R>(
   const stop = Effect.suspend(() =>
     running === undefined
       ? Effect.void
-      : Effect.timeoutOption(Effect.interruptible(Fiber.interrupt(running)), timeoutMillis)
+      : Effect.timeoutOption(Effect.interruptible(Fiber.interrupt(running)), settings.timeoutMillis)
   )
   return Effect.as(Effect.addFinalizer(() => stop), ask)
 }

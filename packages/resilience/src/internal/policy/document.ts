@@ -32,6 +32,46 @@ const read = (text: string, maxSize: number): Read => {
   return Result.isFailure(data) ? nothing(`The document cannot be read: ${data.failure}`) : decode(data.success)
 }
 
+/**
+ * The parts of a document that has more in it than policies. `sections` is `undefined` where they are no good, and `policies` where
+ * nothing could be read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Split<A> {
+  readonly policies: string | undefined
+  readonly sections: A | undefined
+  readonly problems: ReadonlyArray<Problem>
+}
+
+/** The policies are passed on as a document of their own, the sections are decoded. */
+export const split = <A>(text: string, sections: Schema.ConstraintDecoder<A>, maxSize: number): Split<A> => {
+  const unreadable = (message: string): Split<A> => ({
+    policies: undefined,
+    sections: undefined,
+    problems: [{ path: "", message }]
+  })
+  if (text.length > maxSize) return unreadable(tooLarge(maxSize))
+  if (text.trim() === "") return unreadable("The document is empty")
+  const data = valueOf(text)
+  if (Result.isFailure(data)) return unreadable(`The document cannot be read: ${data.failure}`)
+  if (!isRecord(data.success)) return unreadable("A document is an object with policies")
+  const { policies: own, ...rest } = data.success
+  const decoded = Schema.decodeUnknownResult(sections, strict)(rest)
+  const problems = Result.isSuccess(decoded) ? [] : issuesOf(decoded.failure.issue).issues.map(
+    ({ message, path = [] }) => ({ path: pathOf(path), message })
+  )
+  return {
+    policies: JSON.stringify(
+      { policies: own },
+      (_key, value: unknown) => typeof value === "bigint" ? Number(value) : value
+    ),
+    sections: Result.isSuccess(decoded) ? decoded.success : undefined,
+    problems
+  }
+}
+
 const valueOf = (text: string): Result.Result<unknown, string> => {
   let message: string
   try {

@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import * as CircuitBreaker from "../../CircuitBreaker.ts"
 import type * as DeadLetterQueue from "../../DeadLetterQueue.ts"
 import * as FallbackChain from "../../FallbackChain.ts"
@@ -49,6 +50,8 @@ export interface Bindings {
   // A queue is invariant in its letters, so only `any` stands for all queues.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly deadLetters?: Readonly<Record<string, DeadLetterQueue.DeadLetterQueue<any>>> | undefined
+  /** What somebody else knows of the health of a policy's dependency: the `health` of its breaker's options. */
+  readonly health?: ((policy: string, key: string) => Stream.Stream<boolean>) | undefined
 }
 
 /** The options of the rooms, checked: what is wrong came out before any of them was touched. */
@@ -234,7 +237,7 @@ export class Entry {
           retry,
           yield* this.budget.update(config.retry?.budget ?? {}, budgetOf(config), scope)
         ),
-        breaker: yield* this.broken(config, breaker),
+        breaker: yield* this.broken(config, breaker, bindings),
         bulkheads: yield* this.placed(bulkhead),
         limit: yield* Parts.limitOf(name, limit),
         // Where data has a hedge, `check` made its options.
@@ -259,12 +262,14 @@ export class Entry {
   }
 
   /** A breaker that is made anew finds its circuits in the store; either way they are told of the new options. */
-  private broken(config: Config, options: Checked["breaker"]) {
+  private broken(config: Config, options: Checked["breaker"], { health }: Bindings) {
     if (config.breaker === undefined || options === undefined) return Effect.undefined
+    const { name } = this
+    const told = health === undefined ? undefined : { health: (key: string) => health(name, key) }
     const { capacity, idleTimeToLive, shadow } = config.breaker
     const once = { capacity, idle: String(idleTimeToLive), shadow }
     return Effect.tap(
-      this.breaker.update(once, CircuitBreaker.make({ ...options, name: this.name }), this.scope),
+      this.breaker.update(once, CircuitBreaker.make({ ...options, ...told, name }), this.scope),
       (breaker) => breaker.reconfigure(options)
     )
   }

@@ -3,9 +3,10 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import { tooLarge } from "./document.ts"
-import type { PolicyDocumentInvalid, Problem } from "./errors.ts"
-import type { Needs, Registry } from "./policies.ts"
+import { PolicyDocumentInvalid, type Problem } from "./errors.ts"
+import type { Documents } from "./service.ts"
 
 /** What was found in place of a text. */
 type Read = { readonly _tag: "Text"; readonly text: string } | { readonly _tag: "Problem"; readonly problem: Problem }
@@ -30,24 +31,27 @@ interface Seen {
 }
 
 const look = (
-  registry: Registry,
+  documents: Documents,
   path: string,
   maxSize: number,
   seen: Seen
-): Effect.Effect<void, PolicyDocumentInvalid, Needs | FileSystem.FileSystem> =>
-  Effect.flatMap(read(path, maxSize), (found) => {
+): Effect.Effect<void, PolicyDocumentInvalid, FileSystem.FileSystem> =>
+  Effect.gen(function*() {
+    const before = yield* documents.current
+    const found = yield* read(path, maxSize)
+    const { refused, text, version } = yield* documents.current
+    // Another document was put in force meanwhile, and what was read may be older than that. The next look tells.
+    if (version !== before.version) return
     const what = found._tag === "Text" ? `text ${found.text}` : `problem ${found.problem.message}`
-    if (what === seen.what) return Effect.void
-    const wasThere = seen.what.startsWith("problem ") && found._tag === "Text" && found.text === registry.current.text
+    if (what === seen.what) return
     seen.what = what
-    // The file is back as it was, and nothing else has been put in force meanwhile.
-    if (wasThere && registry.current.source === path) return Effect.void
-    return found._tag === "Text"
-      ? Effect.flatMap(
-        registry.replace(path, found.text),
-        (change) => Effect.logInfo("A document of policies is in force", change)
-      )
-      : registry.refuse(path, [found.problem])
+    if (found._tag === "Problem") {
+      return yield* documents.refuse(new PolicyDocumentInvalid({ source: path, problems: [found.problem] }))
+    }
+    // Somebody put into it what is in force.
+    if (text === found.text && refused === undefined) return
+    const change = yield* documents.replace(found.text, { source: path })
+    yield* Effect.logInfo("A document of policies is in force", change)
   })
 
 /**
@@ -55,13 +59,13 @@ const look = (
  * what was in force stays.
  */
 export const follow = (
-  registry: Registry,
+  documents: Documents,
   path: string,
   options: { readonly maxSize: number; readonly reload: Schedule.Schedule<unknown> | undefined }
-) =>
+): Effect.Effect<void, PolicyDocumentInvalid, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function*() {
     const seen: Seen = { what: "" }
-    const once = look(registry, path, options.maxSize, seen)
+    const once = look(documents, path, options.maxSize, seen)
     yield* once
     if (options.reload === undefined) return
     const again = once.pipe(

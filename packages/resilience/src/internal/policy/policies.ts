@@ -1,4 +1,5 @@
 /** The named policies of a document, and the documents that follow it. */
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import * as Result from "effect/Result"
@@ -38,7 +39,14 @@ export class Registry {
   private readonly hub: PubSub.PubSub<Change>
   /** One document at a time. */
   private readonly turn = Semaphore.makeUnsafe(1)
-  private now: Current = { version: 0, source: "", text: "", names: [] }
+  private now: Current = {
+    version: 0,
+    source: "",
+    text: "",
+    names: [],
+    loadedAt: DateTime.makeUnsafe(0),
+    refused: undefined
+  }
   private names: ReadonlyArray<string> = []
 
   constructor(settings: Settings, scope: Scope.Scope, hub: PubSub.PubSub<Change>) {
@@ -75,18 +83,20 @@ export class Registry {
   replace(source: string, text: string): Effect.Effect<Change, PolicyDocumentInvalid, Needs> {
     const whole = Effect.suspend(() => {
       const examined = this.examine(text)
-      if (Result.isFailure(examined)) return this.refuse(source, examined.failure)
+      if (Result.isFailure(examined)) return this.refuse(invalid(source, examined.failure))
       return this.take(source, text, examined.success)
     })
     return this.turn.withPermit(Effect.uninterruptible(whole))
   }
 
   /** A document that could not even be read is refused like any other. */
-  refuse(source: string, problems: ReadonlyArray<Problem>): Effect.Effect<never, PolicyDocumentInvalid> {
+  refuse(error: PolicyDocumentInvalid): Effect.Effect<never, PolicyDocumentInvalid> {
     return Effect.withFiber((fiber) => {
+      const { problems, source } = error
       const told = problems.map(format)
+      this.now = { ...this.now, refused: error }
       Signal.emitUnsafe(fiber, () => ({ _tag: "PoliciesReloaded", source, outcome: "refused", problems: told }))
-      return Effect.fail(invalid(source, problems))
+      return Effect.fail(error)
     })
   }
 
@@ -103,7 +113,14 @@ export class Registry {
       }
       this.names = checked.map(({ name }) => name)
       yield* this.forget()
-      this.now = { version: this.now.version + 1, source, text, names: this.names }
+      this.now = {
+        version: this.now.version + 1,
+        source,
+        text,
+        names: this.names,
+        loadedAt: yield* DateTime.now,
+        refused: undefined
+      }
       const change = { version: this.now.version, source, ...difference(before, checked) }
       yield* PubSub.publish(this.hub, change)
       yield* Signal.emit({ _tag: "PoliciesReloaded", source, outcome: "applied", problems: [] })
@@ -149,6 +166,7 @@ export class Registry {
       run: (name, self, options) => Effect.flatMap(this.get(name), (policy) => policy.run(self, options)),
       current: Effect.sync(() => this.now),
       replace: (text, options) => needs(this.replace(options?.source ?? "replace", text)),
+      refuse: (error) => this.refuse(error),
       check: (text, options) => this.check(options?.source ?? "check", text),
       changes: Stream.fromPubSub(this.hub),
       explain: Effect.sync(() => this.all().map(({ explain }) => explain).join("\n\n")),

@@ -1,4 +1,5 @@
 /** The policies of a document as a service. */
+import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type * as Bulkhead from "../../Bulkhead.ts"
@@ -59,7 +60,12 @@ interface DataTraits extends Traits {
 export type PolicyFromData = Policy<DataError, never, DataTraits>
 
 /**
- * The document that is in force. `version` counts from 1; `source` says where it came from.
+ * The document that is in force.
+ *
+ * - `version`: counts from 1
+ * - `source`: where it came from
+ * - `loadedAt`: since when it is in force
+ * - `refused`: the document that was refused last, with all that is wrong with it, unless another one was taken since
  *
  * @category models
  * @since 0.1.0
@@ -69,6 +75,8 @@ export interface Current {
   readonly source: string
   readonly text: string
   readonly names: ReadonlyArray<string>
+  readonly loadedAt: DateTime.Utc
+  readonly refused: PolicyDocumentInvalid | undefined
 }
 
 /**
@@ -86,6 +94,29 @@ export interface Change {
 }
 
 /**
+ * Documents of policies, one of them in force, whoever reads them. An application that has more in its document than policies is
+ * one, with {@link Policies} within, and can be followed from a file and served to its operator just as these.
+ *
+ * - `current`: the document in force
+ * - `replace`: puts another one in force, or refuses it with everything that is wrong with it, and changes nothing
+ * - `refuse`: tells of one that could not even be read
+ * - `explain`, `lint`: of all of it
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Documents {
+  readonly current: Effect.Effect<Pick<Current, "version" | "source" | "text" | "loadedAt" | "refused">>
+  readonly replace: (
+    text: string,
+    options?: { readonly source?: string | undefined }
+  ) => Effect.Effect<unknown, PolicyDocumentInvalid>
+  readonly refuse: (error: PolicyDocumentInvalid) => Effect.Effect<never, PolicyDocumentInvalid>
+  readonly explain: Effect.Effect<string>
+  readonly lint: Effect.Effect<ReadonlyArray<Pick<Warning, "at" | "message"> & { readonly code: string }>>
+}
+
+/**
  * The policies of a document.
  *
  * - `get`: one of them, for as long as one likes
@@ -93,6 +124,7 @@ export interface Change {
  * - `current`: the document in force
  * - `replace`: puts another document in force, or refuses it with everything that is wrong with it. Where the policies come from a
  *   file, that stays as it is, and is in force again when it changes.
+ * - `refuse`: tells of a document that could not even be read
  * - `check`: whether `replace` would take a document; says the names in it
  * - `changes`: each new document, from the moment the stream is run. A reader that is 64 late loses the oldest.
  * - `explain`, `lint`: of all of them
@@ -100,7 +132,7 @@ export interface Change {
  * @category models
  * @since 0.1.0
  */
-export interface Policies {
+export interface Policies extends Documents {
   readonly get: (name: string) => Effect.Effect<PolicyFromData, PolicyNotFound>
   readonly run: <A, E, R>(
     name: string,

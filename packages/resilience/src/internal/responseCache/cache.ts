@@ -7,8 +7,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Failure from "../../Failure.ts"
-import type { ResponseCache, Served, Stats, Through, TypeId } from "../../ResponseCache.ts"
+import type { ResponseCache, Served, Stats, Through, Times, TypeId } from "../../ResponseCache.ts"
 import * as Signal from "../../Signal.ts"
+import { durationMillis, positiveMillis } from "../options.ts"
 import { Flights } from "./flights.ts"
 import { excusesStale, type Freshness, freshness, keepForMillis, type Spans } from "./freshness.ts"
 import type { Store, StoreError } from "./storeLayers.ts"
@@ -19,13 +20,25 @@ export interface Settings<in Request, in out A> {
   readonly schema: Schema.ConstraintCodec<A, unknown>
   readonly cacheable: ((value: A) => boolean) | undefined
   readonly capacity: number
-  readonly spans: Spans
+  spans: Spans
 }
 
 /** What looking into the store came to: an entry that may be served in some case, or why there is none. */
 type Looked<A> =
   | { readonly _tag: "Entry"; readonly value: A; readonly age: Duration.Duration; readonly freshness: Freshness }
   | { readonly _tag: "None"; readonly reason: Signal.CacheReason }
+
+/** Throws a `RangeError` for a time out of its range. */
+export const spansOf = (times: Omit<Times, "capacity">): Spans => {
+  const staleForMillis = durationMillis("staleFor", times.staleFor ?? 0)
+  return {
+    ttlMillis: positiveMillis("ttl", times.ttl),
+    staleForMillis,
+    staleIfErrorMillis: times.staleIfError === undefined
+      ? staleForMillis
+      : durationMillis("staleIfError", times.staleIfError)
+  }
+}
 
 /** Without a store it keeps nothing and shares nothing. */
 export const cache = <Request, A>(
@@ -34,11 +47,10 @@ export const cache = <Request, A>(
   store: Store | undefined,
   scope: Scope.Scope
 ): ResponseCache<Request, A> => {
-  const { name, spans } = settings
+  const { name } = settings
   const codec = Schema.toCodecJson(settings.schema)
   const decode = Schema.decodeUnknownResult(codec)
   const encode = Schema.encodeResult(codec)
-  const keepFor = Duration.millis(keepForMillis(spans))
   const counts = { hit: 0, stale: 0, miss: 0, joined: 0, storeErrors: 0, refreshErrors: 0 }
   let storeIsUp = true
 
@@ -64,7 +76,7 @@ export const cache = <Request, A>(
       onSuccess: (kept) => {
         storeIsUp = true
         if (kept === undefined) return Effect.succeed(none("Absent"))
-        const fresh = freshness(spans, Duration.toMillis(kept.age))
+        const fresh = freshness(settings.spans, Duration.toMillis(kept.age))
         if (fresh === "Expired") return Effect.succeed(none("Expired"))
         const value = decode(kept.value)
         return Result.isFailure(value)
@@ -78,7 +90,7 @@ export const cache = <Request, A>(
     const encoded = encode(value)
     return Result.isFailure(encoded)
       ? storeFailed(encoded.failure)
-      : Effect.catch(store.set(key, encoded.success, keepFor), storeFailed)
+      : Effect.catch(store.set(key, encoded.success, Duration.millis(keepForMillis(settings.spans))), storeFailed)
   }
 
   const answer = (
@@ -181,6 +193,12 @@ export const cache = <Request, A>(
       ),
     set: (request, value) => Effect.flatMap(settings.key(request), (key) => keep(key, value)),
     invalidate: (request) => Effect.flatMap(settings.key(request), forget),
-    stats: Effect.sync(stats)
+    stats: Effect.sync(stats),
+    reconfigure: (times) => {
+      const spans = spansOf(times)
+      return Effect.sync(() => {
+        settings.spans = spans
+      })
+    }
   }
 }

@@ -74,6 +74,27 @@ export class RateLimitPolicyNotFound
   }, Problem.members("rate_limit_policy_not_found"))
 {}
 
+/** One thing that is wrong with a document, and where. */
+export const DocumentProblem = Schema.Struct({
+  path: Schema.String.annotate({ description: "Such as `policies.payments.breaker.openFor`; empty for the whole" }),
+  message: Schema.String
+})
+
+/**
+ * 422: the document of policies cannot be put in force, and nothing of it was. `errors` names everything that is wrong with it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PolicyDocumentRefused extends HttpApiError.Problem<PolicyDocumentRefused>()("PolicyDocumentRefused", {
+  type: "/problems/policy_document_invalid",
+  status: 422,
+  title: "Invalid policies"
+}, {
+  ...Problem.members("policy_document_invalid"),
+  errors: Schema.Array(DocumentProblem)
+}) {}
+
 /**
  * 503: the store of what was asked for cannot be read or written now.
  *
