@@ -72,6 +72,7 @@ export const problems: { readonly [code: string]: ReturnType<typeof problem> | u
   content_refused: problem(422),
   context_too_long: problem(422),
   idempotency_key_reused: problem(422),
+  policy_document_invalid: problem(422, { errors: list(Struct({ path: text, message: filled })) }),
   invalid_audio: problem(422),
   no_speech: problem(422),
   rate_limit_exceeded: problem(429, { ...limited, limit: number }),
@@ -327,6 +328,20 @@ export const redriveEvents = {
   progress: Struct({ ...Redriven.fields, ...far }),
   done: RedriveReport
 }
+
+const policyDocument = {
+  document: filled,
+  version: int,
+  source: filled,
+  loaded_at: time,
+  explain: filled,
+  lint: list(Struct({ code: filled, at: text, message: filled }))
+}
+const policyErrors = list(Struct({ path: text, message: filled }))
+
+export const Policies = Struct({ ...policyDocument, errors: maybe(policyErrors) })
+
+export const ReplacedPolicies = Struct({ ...policyDocument, persisted: bool })
 
 // -----------------------------------------------------------------------------
 // Simulated providers

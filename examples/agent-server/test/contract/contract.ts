@@ -9,6 +9,7 @@ import { monitoring, probes } from "./rows/health.ts"
 import { life } from "./rows/life.ts"
 import { limits } from "./rows/limits.ts"
 import { circuits, deadLetters, profiles } from "./rows/operator.ts"
+import { policies } from "./rows/policies.ts"
 import { surface } from "./rows/surface.ts"
 import { voice } from "./rows/voice.ts"
 
@@ -21,6 +22,7 @@ const sections: Readonly<Record<string, Section>> = {
   "/admin: circuits and chains": circuits,
   "/admin/dlq": deadLetters,
   "/admin/profile": profiles,
+  "/admin/policies": policies,
   "/sim": simulated,
   "limits": limits,
   "the console": console,

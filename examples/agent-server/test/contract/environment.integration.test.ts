@@ -4,7 +4,7 @@ import * as RealServer from "@effect-resilience/testing/RealServer"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { json } from "../support/client.ts"
 import { runToEnd, start, startFresh, temporaryFolder } from "../support/server.ts"
@@ -241,6 +241,22 @@ const effects: Effects = {
       expect(yield* limit(chatOf(server, mine, "x".repeat(200)))).toBe(100)
       const recording = { body: recordingOf("hi"), headers: mine }
       expect(yield* limit(askOf(server, "POST /v1/speech_to_speech", recording))).toBe(1000)
+    })
+  },
+
+  "which policies are in force": {
+    variables: ["POLICIES"],
+    row: Effect.gen(function*() {
+      const folder = yield* temporaryFolder
+      const file = join(folder, "mine.yaml")
+      const text = readFileSync(new URL("../../policies.yaml", import.meta.url), "utf8")
+      writeFileSync(file, text.replace("perIp: 60", "perIp: 61"))
+      const server = yield* start(folder, { POLICIES: file })
+      const reply = yield* askOf(server, "GET /v1/agents", { headers: { "x-api-key": "" } })
+      expect(reply.headers.get("x-ratelimit-limit")).toBe("61")
+      writeFileSync(file, text.replace("perIp: 60", "perIp: -1"))
+      const [line] = yield* refusal({ PORT: "0", DATA_DIR: folder, POLICIES: file })
+      expect(line).toContain("POLICIES: ")
     })
   },
 

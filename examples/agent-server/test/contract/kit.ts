@@ -7,6 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { copyFileSync } from "node:fs"
+import { join } from "node:path"
 import type { Environment } from "../../src/storm/instance.ts"
 import { request } from "../support/client.ts"
 import { adminKey, type RunningServer, start, temporaryFolder, unlimitedKey } from "../support/server.ts"
@@ -47,7 +49,16 @@ export const subject = <E, R>(
 ): Layer.Layer<Subject, E, Exclude<R, Scope.Scope>> =>
   Layer.effect(Subject)(Effect.gen(function*() {
     const given = yield* environment
-    const server = yield* startReady(yield* temporaryFolder, { API_KEYS: apiKeys, HEALTH_INTERVAL: "1 hour", ...given })
+    const folder = yield* temporaryFolder
+    // A copy: what rows put in its place is kept there.
+    const file = join(folder, "policies.yaml")
+    copyFileSync(new URL("../../policies.yaml", import.meta.url), file)
+    const server = yield* startReady(folder, {
+      API_KEYS: apiKeys,
+      HEALTH_INTERVAL: "1 hour",
+      POLICIES: file,
+      ...given
+    })
     return { server, environment: given, isShared: given["DATABASE_URL"] !== undefined }
   }))
 
