@@ -14,7 +14,7 @@ export const keys = { caller: "a-key-for-the-soak", admin: "an-admin-key-for-the
 export type Outcome = "answered" | "refused" | "failed" | "left"
 
 /** Something that no server may do: an answer that does not fit the request, or none. */
-export class Unexpected extends Error {
+class Unexpected extends Error {
   override readonly name = "Unexpected"
 }
 
@@ -29,7 +29,7 @@ interface Session {
 
 /** Callers of a server. Their sessions are bounded in number and length. */
 export interface Callers {
-  /** Sends a request of some kind. Fails with {@link Unexpected}. */
+  /** Sends a request of some kind. Fails with what no server may do. */
   readonly next: () => Promise<Outcome>
 }
 

@@ -10,7 +10,7 @@ import { keys } from "./requests.ts"
 const main = fileURLToPath(new URL("../../../../examples/agent-server/src/main.ts", import.meta.url))
 
 /** What of the memory is in use once everything that nobody can reach is gone. In bytes. */
-export interface Memory {
+interface Memory {
   readonly heap: number
   readonly external: number
   readonly resident: number

@@ -9,13 +9,13 @@ import { type Server, start } from "./server.ts"
 import type { Point } from "./trend.ts"
 
 /** What is looked at. Memory is what is in use after a collection of garbage, in bytes; the rest is counted. */
-export const measures = ["heap", "external", "resident", "timers", "handles", "fds", "series"] as const
+const measures = ["heap", "external", "resident", "timers", "handles", "fds", "series"] as const
 
 /** One of them. */
 export type Measure = (typeof measures)[number]
 
 /** What was seen of each, by when. */
-export type Points = Readonly<Record<Measure, ReadonlyArray<Point>>>
+type Points = Readonly<Record<Measure, ReadonlyArray<Point>>>
 
 /** What came of it. */
 export interface Report {
