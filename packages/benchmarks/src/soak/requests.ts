@@ -29,7 +29,7 @@ interface Session {
 
 /** Callers of a server. Their sessions are bounded in number and length. */
 export interface Callers {
-  /** Sends a request of some kind. Fails with {@link Unexpected}. */
+  /** Sends a request of some kind. Fails with what no server may do. */
   readonly next: () => Promise<Outcome>
 }
 
