@@ -54,7 +54,9 @@ const nonsense = {
   DLQ_ENCRYPTION_KEYS: "hunter2",
   PROVIDER_REQUESTS_PER_MINUTE: "0",
   PROVIDER_TOKENS_PER_MINUTE: "many",
-  PROVIDER_USD_PER_DAY: "-1"
+  PROVIDER_USD_PER_DAY: "-1",
+  PROVIDER_CONCURRENCY: "0",
+  AGENT_REQUESTS_PER_MINUTE: "few"
 }
 
 /** The lines of a start that was refused. */
