@@ -48,7 +48,7 @@ export const makeApp = async (settings: Settings): Promise<FastifyInstance> => {
     sendProblem(reply, new Problem("route_not_found", "There is no endpoint at this path."))
   )
   app.addHook("onRequest", (request, reply, done) => {
-    reply.header("x-request-id", request.id)
+    reply.header("x-request-id", request.id).header("cache-control", "no-store")
     metrics.requestBegan()
     done()
   })

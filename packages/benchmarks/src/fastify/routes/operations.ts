@@ -15,7 +15,6 @@ export const addOperations = (app: FastifyInstance, { registry }: Metrics): void
   })
   for (const path of ["/health/live", "/livez", "/healthz"]) {
     app.get(path, { logLevel: "warn" }, async (_, reply) => {
-      reply.header("cache-control", "no-store")
       const isHealthy = !(delay.mean > latest)
       reply.code(isHealthy ? 200 : 503)
       return {
