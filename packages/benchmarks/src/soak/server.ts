@@ -1,9 +1,6 @@
 /** The agent server as its users start it, with an inspector at its side that can have its garbage collected. */
-import { spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { start as startProgram } from "../harness/program.ts"
 import { connect } from "./inspector.ts"
 import { keys } from "./requests.ts"
 
@@ -28,46 +25,22 @@ export interface Server {
 
 /** Starts it with nothing else on the machine: SQLite in a folder of its own, and simulated providers. */
 export const start = async (): Promise<Server> => {
-  const folder = mkdtempSync(join(tmpdir(), "soak-"))
-  const child = spawn(process.execPath, ["--inspect=127.0.0.1:0", main], {
+  const { said: [origin = "", inspectorUrl = ""], stop } = await startProgram({
+    command: process.execPath,
+    args: ["--inspect=127.0.0.1:0", main],
     env: {
-      PATH: process.env["PATH"],
       PORT: "0",
-      DATA_DIR: folder,
       ADMIN_KEY: keys.admin,
       API_KEYS: `soak:${keys.caller}:unlimited`,
       LOG_FORMAT: "json",
       PRE_STOP_DELAY: "0"
     },
-    stdio: ["ignore", "pipe", "pipe"]
+    says: [/agent-server is up at (http\S+)/, /Debugger listening on (ws\S+)/]
   })
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
-  const kill = async () => {
-    child.kill("SIGTERM")
-    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000)
-    await ended
-    clearTimeout(timer)
-    rmSync(folder, { recursive: true, force: true })
-  }
-  const { inspectorUrl, origin } = await new Promise<{ readonly inspectorUrl: string; readonly origin: string }>(
-    (resolve, reject) => {
-      let said: string | undefined = ""
-      const look = (text: string) => {
-        // Whatever it says later is of no interest, and not kept.
-        if (said === undefined) return
-        said += text
-        const origin = /agent-server is up at (http\S+)/.exec(said)?.[1]
-        const inspectorUrl = /Debugger listening on (ws\S+)/.exec(said)?.[1]
-        if (origin === undefined || inspectorUrl === undefined) return
-        said = undefined
-        resolve({ origin, inspectorUrl })
-      }
-      child.stdout.setEncoding("utf8").on("data", look)
-      child.stderr.setEncoding("utf8").on("data", look)
-      void ended.then(() => reject(new Error(`the server ended: ${said ?? ""}`)))
-    }
-  )
-  const inspector = await connect(inspectorUrl)
+  const inspector = await connect(inspectorUrl).catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
   return {
     origin,
     memory: async () => {
@@ -79,7 +52,7 @@ export const start = async (): Promise<Server> => {
     stop: async () => {
       // A process that is inspected waits for its inspector to leave.
       inspector.close()
-      await kill()
+      await stop()
     }
   }
 }

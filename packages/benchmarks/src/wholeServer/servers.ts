@@ -3,12 +3,11 @@
  *
  * Where `taskset` is there, the server has the first processor for itself; the provider and the load share the others.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { spawn, spawnSync } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
-import { join } from "node:path"
-import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { type Program, start as startProgram } from "../harness/program.ts"
 import type { Load, Report } from "./load.ts"
 
 /** The key of the load, which has no limits. */
@@ -38,10 +37,8 @@ const pinned = (side: "server" | "others", args: ReadonlyArray<string>): [string
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 /** A process that runs. */
-interface Running {
+interface Running extends Pick<Program, "child" | "stop"> {
   readonly origin: string
-  readonly child: ChildProcess
-  readonly stop: () => Promise<void>
 }
 
 /**
@@ -56,37 +53,15 @@ const start = async (
   environment: Readonly<Record<string, string>>,
   onDisk = false
 ): Promise<Running> => {
-  const folder = mkdtempSync(join(dataParent(onDisk), "whole-server-"))
-  const logFile = join(folder, "log")
-  const log = openSync(logFile, "w")
   const [command, args] = pinned(side, [program])
-  const child = spawn(command, args, {
-    env: {
-      PATH: process.env["PATH"],
-      NODE_OPTIONS: process.env["SERVER_NODE_OPTIONS"],
-      ...environment,
-      DATA_DIR: folder
-    },
-    stdio: ["ignore", log, log]
+  const { child, said: [origin = ""], stop } = await startProgram({
+    command,
+    args,
+    env: { NODE_OPTIONS: process.env["SERVER_NODE_OPTIONS"], ...environment },
+    parent: dataParent(onDisk),
+    says: [/(?:is up|listening) at (http[^\s"]+)/]
   })
-  closeSync(log)
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
-  const stop = async () => {
-    child.kill("SIGTERM")
-    const timer = setTimeout(() => child.kill("SIGKILL"), 15_000)
-    await ended
-    clearTimeout(timer)
-    rmSync(folder, { recursive: true, force: true })
-  }
-  for (let waited = 0; waited < 30_000; waited += 50) {
-    const origin = /(?:is up|listening) at (http[^\s"]+)/.exec(readFileSync(logFile, "utf8"))?.[1]
-    if (origin !== undefined) return { origin, child, stop }
-    if (child.exitCode !== null) break
-    await sleep(50)
-  }
-  const said = readFileSync(logFile, "utf8")
-  await stop()
-  throw new Error(`${program} did not start: ${said}`)
+  return { origin, child, stop }
 }
 
 /** The instant provider, in a process of its own. */
