@@ -5,6 +5,7 @@ import * as HealthProbes from "effect-resilience/HealthProbes"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
@@ -66,8 +67,9 @@ describe("Availability", () => {
         yield* TestClock.adjust("30 seconds")
         expect(yield* isUp("llm")).toBe(true)
       }).pipe(
-        Effect.provide(Health.layer([dependency])),
-        Effect.provide(Policies.layerWith({ healthInterval: Duration.seconds(10) }))
+        Effect.provide(
+          Layer.provideMerge(Health.layer([dependency]), Policies.layerWith({ healthInterval: Duration.seconds(10) }))
+        )
       )
     }).pipe(Effect.provide(Availability.layer)))
 
