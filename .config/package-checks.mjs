@@ -21,7 +21,7 @@ const run = (command, args, cwd = root) => {
 /** Packs a package and unpacks it below `node_modules` of the empty folder. */
 const install = ({ folder: source, name }) => {
   const archive = join(folder, `${name.replace(/[@/]/g, "-")}.tgz`)
-  if (!run("npx", ["-y", packageManager, "pack", "--out", archive], source)) return undefined
+  if (!run("npx", ["-y", "--prefer-offline", packageManager, "pack", "--out", archive], source)) return undefined
   const target = join(folder, "node_modules", name)
   mkdirSync(target, { recursive: true })
   return run("tar", ["xzf", archive, "-C", target, "--strip-components=1"]) ? { archive, target } : undefined

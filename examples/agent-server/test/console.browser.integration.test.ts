@@ -354,6 +354,7 @@ RealServer.describe("chromium", "the console", () => {
 
         await page.locator("#to-operations").focus()
         await page.keyboard.press("Enter")
+        await page.getByLabel("Admin key").waitFor()
         await page.locator("#admin-key").focus()
         await page.keyboard.type(adminKey)
         await page.keyboard.press("Enter")
