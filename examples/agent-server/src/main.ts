@@ -61,6 +61,7 @@ import * as VoiceTurns from "./voice/VoiceTurns.ts"
 
 const agentServer = Layer.unwrap(Effect.gen(function*() {
   const settings = yield* Config.Settings
+  const base = yield* Effect.context<never>()
   const adminKey = AdminKey.orMade(settings.adminKey)
 
   const policies = Policies.layer(settings)
@@ -88,7 +89,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
 
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([
-      ChatHandlers.layer({ maxMessageChars: settings.maxMessageChars }),
+      ChatHandlers.layer({ ...settings, base }),
       VoiceHandlers.layer(settings),
       AgentsHandlers.layer,
       SessionsHandlers.layer,
@@ -105,7 +106,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
     ]),
     Layer.provide([
       OperatorKey.layer(adminKey.key),
-      Limits.layer({ hasKeys: settings.apiKeys.length > 0 }),
+      Limits.layer({ hasKeys: settings.apiKeys.length > 0, base }),
       Layer.provide(
         ApiKey.layerAuthentication({ anonymous: true }),
         ApiKey.layerKeys([...settings.apiKeys, AdminKey.asCaller(adminKey)])
@@ -140,7 +141,7 @@ const agentServer = Layer.unwrap(Effect.gen(function*() {
   const gauges = Layer.mergeAll(Measured.budgets, Measured.letters, Measured.connections(settings))
 
   return Layer.mergeAll(greeting, AutoRedrive.layer, gauges).pipe(
-    Layer.provide(serve(Layer.merge(api, pages), { table, ...settings })),
+    Layer.provide(serve(Layer.merge(api, pages), { table, ...settings, base })),
     Layer.provide(Server.layer(settings)),
     Layer.provide(NodeProfiler.layer),
     Layer.provide(health),

@@ -272,16 +272,6 @@ export const withinHeaders: {
     )
 )
 
-/** Fails when the deadline of the running fiber has passed. */
-const timeIsUp: Effect.Effect<never, DeadlineExceeded> = Effect.withFiber((fiber) => {
-  const current = fiber.getRef(CurrentDeadline)
-  if (current === undefined) return Effect.never
-  return Effect.flatMap(
-    Effect.sleep(current.end - monotonicMillis(fiber)),
-    () => Effect.fail(exceeded(fiber, current, monotonicMillis(fiber) - current.start))
-  )
-})
-
 const cut = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   duration: Duration.Input,
@@ -293,7 +283,7 @@ const cut = <A, E, R>(
     const now = monotonicMillis(fiber)
     const current = tightest(fiber, now, asked, scope)
     if (current.end <= now) return Effect.fail(exceeded(fiber, current, 0))
-    return raceTimer(fiber, self, current, timeIsUp)
+    return raceTimer(fiber, self, current, () => exceeded(fiber, current, monotonicMillis(fiber) - current.start))
   })
 }
 

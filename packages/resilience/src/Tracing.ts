@@ -109,7 +109,7 @@ export interface Tail {
 export interface Options {
   /** Default: {@link fromEnv}. */
   readonly sampler?: Sampler | undefined
-  /** Default: on. `false` leaves out what the sampler did not choose, whatever happens. */
+  /** Default: on, where there is a tracer that records. `false` leaves out what the sampler did not choose, whatever happens. */
   readonly tail?: boolean | Tail | undefined
 }
 
@@ -184,16 +184,18 @@ export const layer = (options: Options = {}): Layer.Layer<never> => {
     Tracer.Tracer,
     Effect.gen(function*() {
       const sampler = options.sampler ?? (yield* fromEnv)
-      yield* Effect.logInfo("tracing", { sampler: sampler.description, tail: tail !== undefined })
-      const context = yield* Effect.context<never>()
       const inner = yield* Tracer.Tracer
+      // Nobody would get what is held for the tracer that records nothing.
+      const holds = tail !== undefined && inner !== Tracer.nativeTracer
+      yield* Effect.logInfo("tracing", { sampler: sampler.description, tail: holds })
+      const context = yield* Effect.context<never>()
       const counted = counting(context)
       // A span that an exporter of ours is given is exported when the collector has it, and the exporter says so.
       const count: Count = isAccountable(inner)
         ? (result, number) => result === "exported" ? undefined : counted(result, number)
         : counted
-      const holdings = tail === undefined ? undefined : new Holdings(tail, count)
-      if (holdings !== undefined) yield* waitIn(() => holdings.size)
+      const holdings = holds ? new Holdings(tail, count) : undefined
+      if (tail !== undefined) yield* waitIn(() => holdings?.size ?? 0)
       return sampling(inner, { sampler, holdings, slowNanos: tail?.slowNanos, count })
     })
   )

@@ -467,14 +467,20 @@ describe("Tracing.fromEnv", () => {
       const logger = Logger.make(({ message }) => {
         said.push(message)
       })
-      yield* Effect.void.pipe(
+      const start = Effect.void.pipe(
         Effect.provide(Layer.provide(Tracing.layer(), Logger.layer([logger]))),
         Effect.provideService(
           ConfigProvider.ConfigProvider,
           ConfigProvider.fromUnknown({ OTEL_TRACES_SAMPLER: "always_off" })
         )
       )
-      assert.deepStrictEqual(said, [["tracing", { sampler: "AlwaysOff", tail: true }]])
+      yield* start
+      yield* Effect.provideService(start, Tracer.Tracer, Tracer.make({ span: (span) => new Tracer.NativeSpan(span) }))
+      // What the tracer that records nothing would be handed on is not held for it.
+      assert.deepStrictEqual(said, [
+        ["tracing", { sampler: "AlwaysOff", tail: false }],
+        ["tracing", { sampler: "AlwaysOff", tail: true }]
+      ])
     }))
 })
 

@@ -18,8 +18,10 @@ import * as Layer from "effect/Layer"
 import * as Attempts from "../letters/attempts.ts"
 import { DeadTurn, isWorthKeeping } from "../letters/DeadTurn.ts"
 import { type FailedTurn, FailedTurns, keep } from "../letters/FailedTurns.ts"
+import { Spending } from "../limits/Spending.ts"
 import * as TurnMeasures from "../measures/TurnMeasures.ts"
 import * as policies from "../policies.ts"
+import { Models } from "../providers/Models.ts"
 import { type Hold, NameInUse, type NameReused, Requests, type TurnIds } from "../sessions/Requests.ts"
 import { type SessionMissing, Sessions, StorageError } from "../sessions/Sessions.ts"
 import * as Spans from "../telemetry/spans.ts"
@@ -28,7 +30,7 @@ import { type Answer, ask, type AskError } from "./ask.ts"
 import type { Services } from "./askModels.ts"
 import { type CompleteError, completeTurn } from "./completeTurn.ts"
 import { nothingSaid, promptOf } from "./prompt.ts"
-import type { Replies } from "./replies.ts"
+import { Replies } from "./replies.ts"
 import * as TurnOrder from "./TurnOrder.ts"
 import { toReply, type TurnReply } from "./TurnReply.ts"
 
@@ -113,9 +115,20 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const requests = yield* Requests
   const letters = yield* FailedTurns
   const metrics = yield* SessionMetrics
-  const context = yield* Effect.context<Services | Replies | Sessions | Requests>()
-  const { now } = yield* policies.Policies
+  const [models, spending, replies] = [yield* Models, yield* Spending, yield* Replies]
+  const inForce = yield* policies.Policies
+  const { now } = inForce
   const order = TurnOrder.make({ waiting: Effect.map(now, ({ turns }) => turns.waiting) })
+
+  /** Lays what asking needs over the services of a turn; `Effect.provideContext` would copy all of those. */
+  const asking = <A, E>(self: Effect.Effect<A, E, Services | Replies>): Effect.Effect<A, E> =>
+    Effect.updateContext(self, (context: Context.Context<never>) =>
+      context.pipe(
+        Context.add(Models, models),
+        Context.add(Spending, spending),
+        Context.add(policies.Policies, inForce),
+        Context.add(Replies, replies)
+      ))
 
   /** Stores the turn, with all that has to be true from then on, or nothing. */
   const store = (work: Work, answer: Answer): Effect.Effect<TurnReply, TurnError> =>
@@ -157,7 +170,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
       const answer = yield* ask(
         { agent: request.agent.name, message: request.message, prompt },
         { ...options, onDelta }
-      ).pipe(Effect.provideContext(context), TurnMeasures.stage("llm"))
+      ).pipe(asking, TurnMeasures.stage("llm"))
       yield* TurnMeasures.tell((session) => session.count("llm", answer.completionTokens))
       return yield* store(work, answer)
     }).pipe(
@@ -214,7 +227,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
       return yield* toRun(request, begun.hold.turn, begun.hold)
     }),
     complete: (failed) =>
-      Effect.provideContext(completeTurn(failed, options), context).pipe(
+      completeTurn(failed, options).pipe(
+        Effect.provideService(Sessions, sessions),
+        Effect.provideService(Requests, requests),
+        asking,
         policies.wholeTurn(options.maxRun),
         Effect.annotateLogs("agent", failed.agent)
       )

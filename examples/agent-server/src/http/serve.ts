@@ -7,16 +7,22 @@ import * as Problem from "effect-resilience/http/Problem"
 import * as ProblemReplies from "effect-resilience/http/ProblemReplies"
 import * as RequestId from "effect-resilience/http/RequestId"
 import * as ByteSize from "effect/ByteSize"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { flow } from "effect/Function"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpPlatform from "effect/http/HttpPlatform"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
+import type * as HttpServerError from "effect/http/HttpServerError"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { kind } from "../api/problemKinds.ts"
 import * as Traces from "../telemetry/traces.ts"
 import * as Cors from "./Cors.ts"
+import { withFew } from "./fewServices.ts"
 import * as NotStored from "./NotStored.ts"
 import * as RequestLog from "./RequestLog.ts"
 import { isProbe, type Routes } from "./Routes.ts"
@@ -32,6 +38,8 @@ export interface Options {
   readonly maxInFlight: number
   readonly corsOrigins: ReadonlyArray<string>
   readonly trustedProxies: ReadonlyArray<string>
+  /** What requests find besides what they are given on their way. */
+  readonly base: Context.Context<never>
 }
 
 /** No client of ours needs more, and each costs memory before anything is known of who sends it. */
@@ -45,7 +53,12 @@ const maxHeaders = 100
  */
 export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =>
   Layer.unwrap(Effect.gen(function*() {
-    const app = yield* HttpRouter.toHttpEffect(routes)
+    // No global middleware asks for services: what the routes need is in them already.
+    const app = (yield* HttpRouter.toHttpEffect(routes)) as Effect.Effect<
+      HttpServerResponse.HttpServerResponse,
+      HttpServerError.HttpServerError,
+      HttpServerRequest.HttpServerRequest | Scope.Scope
+    >
     const maxBodySize = ByteSize.bytes(options.maxBodyBytes)
     const door = yield* Admission.make({
       limit: yield* Bulkhead.make({ name: "requests", limit: options.maxInFlight }),
@@ -65,7 +78,11 @@ export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =
         HttpMetrics.middleware({ route: ({ url }) => options.table.find(url)?.path }),
         Effect.provideService(Problem.Described, describe)
       )
-    ).pipe(Layer.provide(Traces.ofRequests(options.table)))
+    ).pipe(
+      Layer.provide(Traces.ofRequests(options.table)),
+      // Replies are compressed by the platform.
+      withFew(options.base, HttpServer.HttpServer, HttpPlatform.HttpPlatform)
+    )
   }))
 
 const isProbeRequest = (table: Routes) => (request: HttpServerRequest.HttpServerRequest): boolean => {

@@ -2,12 +2,14 @@
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import { type Client, ClientAddress } from "effect-resilience/http/ClientAddress"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
-import type * as RateLimiter from "effect-resilience/RateLimiter"
+import * as RateLimiter from "effect-resilience/RateLimiter"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Agents from "../agents/Agents.ts"
+import { withFew } from "../http/fewServices.ts"
 import { Policies } from "../policies.ts"
 import type { Limits } from "./limits.ts"
 
@@ -15,6 +17,8 @@ import type { Limits } from "./limits.ts"
 export interface Options {
   /** Whether there are keys at all. */
   readonly hasKeys: boolean
+  /** What checks find besides what a request is given on its way. */
+  readonly base: Context.Context<never>
 }
 
 /** The checks of a request, under the limits that are in force. */
@@ -39,7 +43,7 @@ export const layer = (options: Options) =>
   Layer.unwrap(Policies.useSync(({ now }) =>
     RateLimitMiddleware.layerApi({
       checks: (request) => Effect.flatMap(now, ({ limits }) => checksOf(request, limits, options))
-    })
+    }).pipe(withFew(options.base, RateLimiter.RateLimiter))
   ))
 
 const check = (policy: RateLimiter.Policy | undefined, key: string): ReadonlyArray<RateLimiter.Check> =>

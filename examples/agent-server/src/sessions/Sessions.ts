@@ -10,11 +10,9 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Base64Url from "effect/encoding/Base64Url"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -22,6 +20,7 @@ import type * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as SqlError from "effect/sql/SqlError"
 import * as SqlSchema from "effect/sql/SqlSchema"
+import * as Ids from "./ids.ts"
 import { migrate } from "./migrations.ts"
 
 /** How a reply came about. */
@@ -168,7 +167,7 @@ const make = Effect.gen(function*() {
   const now = Effect.map(Clock.currentTimeMillis, (millis) => DateTime.formatIso(DateTime.makeUnsafe(millis)))
 
   return Sessions.of({
-    newId: Effect.sync(() => Base64Url.encode(SecureRandom.randomBytesUnsafe(16))),
+    newId: Effect.sync(Ids.makeUnsafe),
 
     agentOf: (id) => failing(agentOf(id)),
 
@@ -195,7 +194,7 @@ const make = Effect.gen(function*() {
           yield* agentOf(turn.sessionId)
           yield* sql`UPDATE agent_sessions SET updated_at = ${at} WHERE id = ${turn.sessionId}`
         }
-        const seq = yield* nextSeq(turn.sessionId)
+        const seq = turn.first ? 0 : yield* nextSeq(turn.sessionId)
         yield* sql`INSERT INTO agent_messages ${
           sql.insert([
             { session_id: turn.sessionId, turn: turn.id, seq, role: "user", content: turn.said, at, served: null },

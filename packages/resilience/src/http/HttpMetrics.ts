@@ -246,8 +246,13 @@ export const layerClient: Layer.Layer<HttpClient.HttpClient, never, HttpClient.H
   Effect.map(HttpClient.HttpClient, measure)
 )
 
-const addressOf = ({ url }: HttpClientRequest.HttpClientRequest): string =>
-  URL.canParse(url) ? new URL(url).hostname : ""
+/** The last URL that was looked at: most clients ask for one thing again and again. */
+let latest = { url: "", address: "" }
+
+const addressOf = ({ url }: HttpClientRequest.HttpClientRequest): string => {
+  if (url !== latest.url) latest = { url, address: URL.canParse(url) ? new URL(url).hostname : "" }
+  return latest.address
+}
 
 const errorOf = (exit: Exit.Failure<unknown, unknown>): string => {
   const failed = exit.cause.reasons.find((reason) => reason._tag !== "Interrupt")

@@ -1,16 +1,21 @@
 /** Serves `POST /v1/agents/{agent}/chat`. */
 import * as NodeServer from "@effect-resilience/node/NodeServer"
+import * as ApiKey from "effect-resilience/http/ApiKey"
 import { failWith, says } from "effect-resilience/http/Problem"
+import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RequestId from "effect-resilience/http/RequestId"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Agents from "../../agents/Agents.ts"
 import type { TurnReply } from "../../agents/TurnReply.ts"
 import { type Turn, Turns } from "../../agents/Turns.ts"
+import { withFew } from "../../http/fewServices.ts"
 import { agentNotFound } from "../agentNotFound.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
@@ -21,39 +26,44 @@ import { sayLetter } from "../sayLetter.ts"
 import { sayWhoServed } from "../sayWhoServed.ts"
 import { type TurnFailure, turnProblem } from "../turnProblem.ts"
 
-/** The handlers, for messages of at most so many characters. */
-export const layer = (options: { readonly maxMessageChars: number }) =>
-  HttpApiBuilder.group(
-    Api,
-    "chat",
-    Effect.fnUntraced(function*(handlers) {
-      const turns = yield* Turns
-      const server = yield* NodeServer.NodeServer
-      return handlers.handle(
-        "chat",
-        Effect.fnUntraced(function*({ params, payload, request }) {
-          const agent = Agents.find(params.agent)
-          if (agent === undefined) return yield* agentNotFound(params.agent)
-          const { message } = payload
-          if (isLongerThan(message, options.maxMessageChars)) return yield* messageTooLong(options.maxMessageChars)
-          const { isReplayed, run } = yield* failingWithProblem(
-            turns.begin({
-              agent,
-              message,
-              sessionId: payload.session_id ?? undefined,
-              requestId: yield* RequestId.RequestId,
-              named: yield* named(request.headers["idempotency-key"], payload.idempotency_key)
-            })
-          )
-          const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
-          if (isReplayed) yield* sayReplayed
-          if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
-          yield* passOnAtOnce
-          return server.endAtDeadline(events(run), shutDown)
-        })
-      )
-    })
-  )
+/** What the handlers do, and run with. */
+export interface Options {
+  /** Longer messages are refused. */
+  readonly maxMessageChars: number
+  /** What chats find besides what they are given on their way. */
+  readonly base: Context.Context<never>
+}
+
+/** The handlers. */
+export const layer = (options: Options) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const turns = yield* Turns
+    const server = yield* NodeServer.NodeServer
+    return HttpApiBuilder.group(Api, "chat", (handlers) => handlers.handle("chat", answering(turns, server, options)))
+      .pipe(withFew(options.base, ApiKey.Authentication, RateLimitMiddleware.RateLimits))
+  }))
+
+const answering = (turns: Turns["Service"], server: NodeServer.NodeServer["Service"], options: Options) =>
+  Effect.fnUntraced(function*({ params, payload, request }) {
+    const agent = Agents.find(params.agent)
+    if (agent === undefined) return yield* agentNotFound(params.agent)
+    const { message } = payload
+    if (isLongerThan(message, options.maxMessageChars)) return yield* messageTooLong(options.maxMessageChars)
+    const { isReplayed, run } = yield* failingWithProblem(
+      turns.begin({
+        agent,
+        message,
+        sessionId: payload.session_id ?? undefined,
+        requestId: yield* RequestId.RequestId,
+        named: yield* named(request.headers["idempotency-key"], payload.idempotency_key)
+      })
+    )
+    const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
+    if (isReplayed) yield* sayReplayed
+    if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
+    yield* passOnAtOnce
+    return server.endAtDeadline(events(run), shutDown)
+  })
 
 const messageTooLong = (limit: number) =>
   new Problems.MessageTooLong({ ...says(`The message is longer than ${limit} characters.`), limit })
