@@ -24,6 +24,7 @@ export const start = (
   wake: (exit: Exit.Exit<void>) => void
 ): Stop => {
   if (millis <= longestMillis && fiber.getRef(Clock.Clock) === live) {
+    // oxlint-disable-next-line rooms/no-ambient -- this is that clock's sleep, as it says itself, without a fiber to wait in
     const handle = setTimeout(() => wake(Exit.void), millis)
     return () => clearTimeout(handle)
   }
