@@ -70,13 +70,14 @@ export const reasonOfClientError = (error: HttpClientError.HttpClientError): AiE
 export const invalid = (description: string): AiError.AiErrorReason => new AiError.InvalidResponseError({ description })
 
 /** Reads a whole reply. `decode` says what its text is; where it is nothing, the reply is no `what`, and makes no sense. */
-export const readReply = <A>(decode: (text: string) => Option.Option<A>, what: string) =>
-(response: HttpClientResponse.HttpClientResponse): Effect.Effect<A, AiError.AiErrorReason> =>
-  Effect.flatMap(Effect.mapError(response.text, reasonOfClientError), (text) =>
-    Option.match(decode(text), {
-      onNone: () => Effect.fail(invalid(`the reply is not ${what}`)),
-      onSome: Effect.succeed
-    }))
+export const readReply =
+  <A>(decode: (text: string) => Option.Option<A>, what: string) =>
+  (response: HttpClientResponse.HttpClientResponse): Effect.Effect<A, AiError.AiErrorReason> =>
+    Effect.flatMap(Effect.mapError(response.text, reasonOfClientError), (text) =>
+      Option.match(decode(text), {
+        onNone: () => Effect.fail(invalid(`the reply is not ${what}`)),
+        onSome: Effect.succeed
+      }))
 
 /** Why an event stream could not be read to its end. */
 export const reasonOfSseError = (error: AiError.AiErrorReason | Sse.Retry | Sse.SseError): AiError.AiErrorReason =>
