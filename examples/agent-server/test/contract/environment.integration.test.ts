@@ -8,11 +8,13 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { json } from "../support/client.ts"
 import { runToEnd, start, startFresh, temporaryFolder } from "../support/server.ts"
+import { providers } from "../support/simulated.ts"
+import { until } from "../support/until.ts"
 import { type Call, completion, replyJson, upstream } from "../support/upstream.ts"
 import { recordingOf } from "../support/wav.ts"
 import { askOf, replied } from "./ask.ts"
 import * as Bodies from "./bodies.ts"
-import { operator, until } from "./kit.ts"
+import { operator } from "./kit.ts"
 
 /** A value that makes no sense, by variable. */
 const nonsense = {
@@ -277,7 +279,7 @@ const effects: Effects = {
       yield* chatOf(server)
       yield* askOf(server, "GET /livez", { headers: { "x-request-id": "contract-probe" } })
       yield* askOf(server, "PUT /sim/faults", {
-        body: Object.fromEntries(Bodies.providers.map((name) => [name, { down: true }])),
+        body: Object.fromEntries(providers.map((name) => [name, { down: true }])),
         headers: operator
       })
       const { letter_id } = json(yield* chatOf(server, {}, "sealed words"))
