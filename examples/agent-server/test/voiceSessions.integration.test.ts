@@ -10,7 +10,7 @@ import { type RunningServer, runToEnd, start, startFresh, temporaryFolder } from
 import { say } from "./support/voice.ts"
 import { recordingOf } from "./support/wav.ts"
 
-/** The turns that were kept, the oldest first. */
+/** The turns that were kept, the oldest first. They are `any`: the tests say what must be in them. */
 const kept = (folder: string): ReadonlyArray<any> => {
   const path = join(folder, "logs", "metrics.jsonl")
   return existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : []

@@ -48,7 +48,7 @@ export const statesOf = (server: RunningServer): Effect.Effect<Readonly<Record<s
       json(reply).letters.map(({ id, state }: { readonly id: string; readonly state: string }) => [id, state])
     ))
 
-/** Redrives, and waits for the end. */
+/** Redrives, and waits for the end. It is `any`: the tests say what must be in it. */
 export const redrive = (server: RunningServer, asked: object): Effect.Effect<any> =>
   Effect.map(admin(server, "/admin/dlq/redrive", asked), json)
 

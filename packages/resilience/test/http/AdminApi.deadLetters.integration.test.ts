@@ -52,6 +52,7 @@ const eventsOf = (text: string): ReadonlyArray<readonly [string, any]> =>
     return [name ?? "", JSON.parse(data ?? "null")] as const
   })
 
+/** What a refusal says; its JSON is `any`, as all replies here. */
 const refused = (reply: { readonly status: number; readonly json: any }) => [
   reply.status,
   reply.json?.code,
