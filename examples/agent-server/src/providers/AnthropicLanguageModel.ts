@@ -9,7 +9,6 @@ import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Response from "effect/ai/Response"
 import * as Effect from "effect/Effect"
-import * as Sse from "effect/encoding/Sse"
 import { identity } from "effect/Function"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -17,7 +16,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { reasonOf, reasonOfEvent } from "./anthropic/errors.ts"
 import { conversationOf } from "./anthropic/messages.ts"
@@ -29,7 +28,9 @@ import {
   type Usage,
   type UsageDelta
 } from "./anthropic/wire.ts"
-import { invalid, readReply, reasonOfClientError, reasonOfSseError, redacting, send, urlOf } from "./send.ts"
+import { decoding } from "./json.ts"
+import { nothing, readParts, type Taken } from "./replyStream.ts"
+import { invalid, readReply, redacting, send, urlOf } from "./send.ts"
 
 /**
  * - `baseUrl`: without the version, as Anthropic's own clients are given it. Default `https://api.anthropic.com`.
@@ -101,7 +102,7 @@ const requestFor = Effect.fnUntraced(function*(
   )
 })
 
-const readMessage = readReply(Schema.decodeUnknownOption(Schema.fromJsonString(MessageReply)), "a message")
+const readMessage = readReply(decoding(MessageReply), "a message")
 
 const messageParts = (message: MessageReply): Array<Response.PartEncoded> => [
   metadataPart(message),
@@ -114,8 +115,6 @@ const metadataPart = ({ id, model }: { readonly id: string; readonly model: stri
 
 const textId = "0"
 
-type Parts = ReadonlyArray<Response.StreamPartEncoded>
-
 /** The parts of a streamed reply, in the order in which its events come. */
 const readEvents = (
   response: HttpClientResponse.HttpClientResponse,
@@ -125,27 +124,27 @@ const readEvents = (
     let usage: Usage | undefined
     let stopReason: string | null = null
     let stopped = false
-    const partsOf = (event: StreamEvent): Effect.Effect<Parts, AiError.AiErrorReason> => {
+    const taken = (event: StreamEvent): Taken => {
       switch (event.type) {
         case "message_start":
           usage = event.message.usage
-          return Effect.succeed<Parts>([metadataPart(event.message), { type: "text-start", id: textId }])
+          return Result.succeed([metadataPart(event.message), { type: "text-start", id: textId }])
         case "content_block_delta": {
-          if (usage === undefined) return Effect.fail(invalid("the stream does not begin with the message's start"))
+          if (usage === undefined) return Result.fail(invalid("the stream does not begin with the message's start"))
           const { text, type } = event.delta
-          return Effect.succeed<Parts>(
-            type === "text_delta" && text ? [{ type: "text-delta", id: textId, delta: text }] : []
-          )
+          return type === "text_delta" && text
+            ? Result.succeed([{ type: "text-delta", id: textId, delta: text }])
+            : nothing
         }
         case "message_delta":
           stopReason = event.delta.stop_reason ?? stopReason
           usage = later(usage, event.usage)
-          return Effect.succeed<Parts>([])
+          return nothing
         case "message_stop":
           stopped = true
-          return Effect.succeed<Parts>([])
+          return undefined
         case "error":
-          return Effect.fail(
+          return Result.fail(
             reasonOfEvent({ ...event, error: { ...event.error, message: withoutKey(event.error.message) } })
           )
       }
@@ -155,27 +154,17 @@ const readEvents = (
         ? Stream.make({ type: "text-end", id: textId }, finishPart(stopReason, usage))
         : Stream.fail(invalid("the stream ended before the reply did"))
     )
-    return response.stream.pipe(
-      Stream.mapError(reasonOfClientError),
-      Stream.decodeText,
-      Stream.pipeThroughChannel(Sse.decode<AiError.AiErrorReason, unknown>()),
-      Stream.mapError(reasonOfSseError),
-      Stream.filter(({ event }) => knownEvents.has(event)),
-      Stream.mapEffect(({ data }) => decodeEvent(data)),
-      Stream.takeUntil(({ type }) => type === "message_stop"),
-      Stream.mapEffect(partsOf),
-      Stream.flatMap(Stream.fromIterable),
-      Stream.concat(end)
-    )
+    const parts = readParts(response, ({ data, event }) =>
+      knownEvents.has(event)
+        ? Option.match(decodeEvent(data), {
+          onNone: () => Result.fail(invalid("an event of the stream is not one of a message")),
+          onSome: taken
+        })
+        : nothing)
+    return Stream.concat(parts, end)
   })
 
-const decode = Schema.decodeUnknownOption(Schema.fromJsonString(StreamEvent))
-
-const decodeEvent = (data: string): Effect.Effect<StreamEvent, AiError.AiErrorReason> =>
-  Option.match(decode(data), {
-    onNone: () => Effect.fail(invalid("an event of the stream is not one of a message")),
-    onSome: Effect.succeed
-  })
+const decodeEvent = decoding(StreamEvent)
 
 /** Figures that are told later replace those of before. */
 const later = (usage: Usage | undefined, delta: UsageDelta | undefined): Usage | undefined => {

@@ -17,12 +17,15 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { decoding } from "./json.ts"
 import { textMessages } from "./messages.ts"
 import { reasonOf, reasonOfEvent } from "./openai/errors.ts"
 import { ChatChunk, ChatCompletion, type ChatRequest, ErrorBody, type Usage } from "./openai/wire.ts"
-import { invalid, readReply, reasonOfClientError, reasonOfSseError, redacting, send, urlOf } from "./send.ts"
+import { readParts } from "./replyStream.ts"
+import { invalid, readReply, redacting, send, urlOf } from "./send.ts"
 
 /**
  * - `baseUrl`: up to and including the version, such as `https://api.openai.com/v1`.
@@ -86,10 +89,7 @@ const requestFor = Effect.fnUntraced(function*(
   )
 })
 
-const readCompletion = readReply(
-  Schema.decodeUnknownOption(Schema.fromJsonString(ChatCompletion)),
-  "a chat completion"
-)
+const readCompletion = readReply(decoding(ChatCompletion), "a chat completion")
 
 const completionParts = (completion: ChatCompletion): Array<Response.PartEncoded> => {
   const [choice] = completion.choices
@@ -136,30 +136,23 @@ const readChunks = (
         ? Stream.fail(invalid("the stream ended before the reply did"))
         : Stream.make({ type: "text-end", id: textId }, finishPart(finishReason, usage))
     )
-    return response.stream.pipe(
-      Stream.mapError(reasonOfClientError),
-      Stream.decodeText,
-      Stream.pipeThroughChannel(Sse.decode<AiError.AiErrorReason, unknown>()),
-      Stream.mapError(reasonOfSseError),
-      Stream.takeWhile((event) => event.data !== "[DONE]"),
-      Stream.mapEffect((event) => decodeChunk(event.data, withoutKey)),
-      Stream.flatMap((chunk) => Stream.fromIterable(partsOf(chunk))),
-      Stream.concat(end)
-    )
+    const taken = ({ data }: Sse.Event) =>
+      data === "[DONE]" ? undefined : Result.map(decodeChunk(data, withoutKey), partsOf)
+    return Stream.concat(readParts(response, taken), end)
   })
 
-const decodeEvent = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Union([ChatChunk, ErrorBody])))
+const decodeEvent = decoding(Schema.Union([ChatChunk, ErrorBody]))
 
 const decodeChunk = (
   data: string,
   withoutKey: (text: string) => string
-): Effect.Effect<ChatChunk, AiError.AiErrorReason> =>
+): Result.Result<ChatChunk, AiError.AiErrorReason> =>
   Option.match(decodeEvent(data), {
-    onNone: () => Effect.fail(invalid("an event of the stream is not a chat completion chunk")),
+    onNone: () => Result.fail(invalid("an event of the stream is not a chat completion chunk")),
     onSome: (event) =>
       "error" in event
-        ? Effect.fail(reasonOfEvent({ error: { ...event.error, message: withoutKey(event.error.message) } }))
-        : Effect.succeed(event)
+        ? Result.fail(reasonOfEvent({ error: { ...event.error, message: withoutKey(event.error.message) } }))
+        : Result.succeed(event)
   })
 
 const finishReasons: Readonly<Record<string, Response.FinishReason>> = {

@@ -13,6 +13,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { decoding } from "./json.ts"
 import { reasonOf } from "./openai/errors.ts"
 import { readReply, redacting, send, urlOf } from "./send.ts"
 
@@ -67,4 +68,4 @@ const requestFor = (
 
 const Transcript = Schema.Struct({ text: Schema.String })
 
-const readTranscript = readReply(Schema.decodeUnknownOption(Schema.fromJsonString(Transcript)), "a transcription")
+const readTranscript = readReply(decoding(Transcript), "a transcription")

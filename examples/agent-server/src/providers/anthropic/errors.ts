@@ -1,12 +1,12 @@
 /** What Anthropic's API means by its error replies. */
 import * as AiError from "effect/ai/AiError"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import { httpContext, reasonOfStatus } from "../errors.ts"
+import { decoding } from "../json.ts"
 import type { ReasonOf } from "../send.ts"
 import { ErrorBody } from "./wire.ts"
 
-const decodeBody = Schema.decodeUnknownOption(Schema.fromJsonString(ErrorBody))
+const decodeBody = decoding(ErrorBody)
 
 /** The reason for a reply of status 400 or more. */
 export const reasonOf: ReasonOf = (status, headers, body) => {
