@@ -46,7 +46,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { nonNegativeInteger, oneOf, positiveInteger, positiveMillis } from "./internal/options.ts"
 import { Conversation } from "./internal/sessionMetrics/conversation.ts"
 import * as Gauges from "./internal/sessionMetrics/gauges.ts"
@@ -302,13 +302,16 @@ const make = <E>(settings: Settings, journal: Journal.Journal<E>): Effect.Effect
     }
 
     const begin = (id: string): Effect.Effect<Session, never, Scope.Scope> =>
-      Effect.acquireRelease(
-        Effect.withFiber((fiber) => {
-          changeActive(1)
-          return Effect.succeed(new Conversation(id, settings.stages, fiber, listener))
-        }),
-        (session, exit) => session.end(outcomeOf(exit))
-      )
+      Effect.uninterruptible(Effect.withFiber((fiber) => {
+        changeActive(1)
+        const session = new Conversation(id, settings.stages, fiber, listener)
+        // `Effect.acquireRelease` would join all services of this fiber to those that its scope closes with; ending needs none.
+        return Effect.as(
+          Effect.flatMap(Effect.scope, (scope) =>
+            Scope.addFinalizerExit(scope, (exit) => session.end(outcomeOf(exit)))),
+          session
+        )
+      }))
 
     return SessionMetrics.of({
       [TypeId]: TypeId,

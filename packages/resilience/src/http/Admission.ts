@@ -53,7 +53,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Failure from "../Failure.ts"
 import { durationMillis, positiveInteger } from "../internal/options.ts"
 import * as Problem from "./Problem.ts"
@@ -224,6 +224,12 @@ const door = (settings: Settings): Admission["Service"] => {
     if (inFlight === 0) empty.openUnsafe()
   })
 
+  /** `Effect.acquireRelease` would join all services of the fiber to those that its scope closes with; leaving needs none. */
+  const entering = Effect.uninterruptible(Effect.tap(
+    enter,
+    (isIn) => isIn ? Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, leave)) : Effect.void
+  ))
+
   const shuttingDown = Problem.reply("shutting_down", {
     message: "The server is shutting down. Try again, and another one will answer.",
     retryAfter,
@@ -255,7 +261,7 @@ const door = (settings: Settings): Admission["Service"] => {
       ? app
       : Effect.provideService(app, HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBodyBytes))
     const entered = Effect.flatMap(
-      Effect.acquireRelease(enter, (isIn) => isIn ? leave : Effect.void),
+      entering,
       (isIn) => isIn ? limited(sized) : shuttingDown
     )
     return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {

@@ -1,6 +1,6 @@
 /** Who may use the one connection: a statement borrows it, a transaction leases it, a stream reads beside it. */
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Semaphore from "effect/Semaphore"
 import * as Client from "effect/sql/SqlClient"
 import type { Borrower, Connection } from "effect/sql/SqlConnection"
@@ -51,7 +51,8 @@ export const makeLending = (database: Database, semaphore: Semaphore.Semaphore):
       Effect.ignoreCause(Effect.suspend(() => shared.onCommitFailure(session))),
       Effect.sync(() => session.release())
     )
-    return Effect.as(Effect.addFinalizer(() => end), session)
+    // Without the services of this fiber, which `Effect.addFinalizer` would join to those that the scope closes with.
+    return Effect.as(Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, end)), session)
   }
   const lease = Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(shared.transactionAcquirer), () => leaseTo(new Session(database, "lease")))

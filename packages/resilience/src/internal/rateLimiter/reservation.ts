@@ -4,7 +4,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { positiveMillis } from "../options.ts"
 import { type Asked, type Asking, type Cost, said } from "./checks.ts"
 import type { RateLimited, RateLimiterStoreError, RateLimiterUnavailable } from "./errors.ts"
@@ -129,12 +129,12 @@ export const reserve = (
       }
 
       const fiber = yield* Effect.forkScoped(Effect.interruptible(renewing(impl, acquired, taken)))
-      yield* Effect.addFinalizer((exit) =>
+      // `Effect.addFinalizer` would join all services of this fiber to those that its scope closes with; settling needs none.
+      yield* Scope.addFinalizerExit(yield* Effect.scope, (exit) =>
         Effect.andThen(
           Fiber.interrupt(fiber),
           Effect.ignore(settleBy((entry) => recorded.get(entry) ?? (Exit.isSuccess(exit) ? entry.cost : 0)))
-        )
-      )
+        ))
       return {
         decision: acquired.answer.decision as Reservation["decision"],
         settle: (actual: Cost) => {
