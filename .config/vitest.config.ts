@@ -1,5 +1,7 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { compileCache } from "./compile-cache.ts"
+import { LongestFirst } from "./longest-first.ts"
 import { skippedReporter } from "./real-servers.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -11,9 +13,11 @@ export default defineConfig({
     include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts", ".config/**/*.test.ts"],
     // Two cores: files side by side, but not more of them than the machine has room for.
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    globalSetup: [".config/real-servers.ts"],
+    globalSetup: [".config/real-servers.ts", ".config/compile-cache.ts"],
+    env: { NODE_COMPILE_CACHE: compileCache },
     reporters: ["default", skippedReporter, ...(results === undefined ? [] : ["json"])],
     ...(results === undefined ? {} : { outputFile: { json: results } }),
     coverage: { include: ["packages/*/src/**/*.ts"], reportsDirectory: "coverage" }
