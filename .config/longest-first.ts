@@ -3,6 +3,27 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 /** The files that take longest, the longest first. */
 const longest: ReadonlyArray<string> = [
+  "DeadLetterQueue.kill",
+  "storm",
+  "console.browser",
+  "chain",
+  "survives",
+  "stores",
+  "letters",
+  "drain",
+  "contract/shared",
+  "contract/embedded",
+  "dlqCli",
+  "instances",
+  "policies",
+  "telemetry",
+  "voice",
+  "ledger",
+  "flat",
+  "rateLimits",
+  "startup",
+  "voiceSessions",
+  "health"
 ]
 
 const rank = ({ moduleId }: TestSpecification): number => {

@@ -11,8 +11,8 @@ export default defineConfig({
   root,
   test: {
     include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts", ".config/**/*.test.ts"],
-    // Two cores: files side by side, but not more of them than the machine has room for.
-    maxWorkers: 2,
+    // Two cores, and tests that wait half of their time: files side by side, but not more than the machine has room for.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -3,7 +3,7 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Environment } from "../../../src/storm/instance.ts"
-import { json, type Reply } from "../../support/client.ts"
+import { json, underWay } from "../../support/client.ts"
 import { startFresh, temporaryFolder } from "../../support/server.ts"
 import { recordingOf } from "../../support/wav.ts"
 import { askOf, exactly, refused, replied, type Sending, streamed } from "../ask.ts"
@@ -19,19 +19,6 @@ const another = (environment: Environment, folder = temporaryFolder) =>
     const chat = (body: object, headers = {}) => ask("POST /v1/agents/travel_planner/chat", { body, headers })
     const setFaults = (body: object) => ask("PUT /sim/faults", { body, headers: operator })
     return { server, ask, chat, setFaults }
-  })
-
-/** Starts a request, and waits until a simulated provider has it. */
-const underWay = <A>(ask: (asked: string, sending?: Sending) => Effect.Effect<Reply>, request: Effect.Effect<A>) =>
-  Effect.gen(function*() {
-    const calls = Effect.map(
-      ask("GET /sim/ledger", { headers: operator }),
-      (reply): number => json(reply)["llm-primary"].calls
-    )
-    const before = yield* calls
-    const fiber = yield* Effect.forkChild(request, { startImmediately: true })
-    yield* until(calls, (now) => now > before)
-    return fiber
   })
 
 const allModels = (faults: object) => ({ "llm-primary": faults, "llm-secondary": faults, "llm-anthropic": faults })
@@ -58,10 +45,10 @@ export const life: Section = {
   }),
 
   "a client that goes away is logged with status 499": Effect.gen(function*() {
-    const { ask, server, setFaults } = yield* another({})
+    const { server, setFaults } = yield* another({})
     yield* setFaults({ "llm-primary": { hang: true } })
     const talking = yield* underWay(
-      ask,
+      server,
       Effect.promise((signal) =>
         fetch(`${server.origin}/v1/agents/travel_planner/chat`, {
           method: "POST",
@@ -81,13 +68,19 @@ export const life: Section = {
   }),
 
   "what takes too long is 504, in a stream its last event": Effect.gen(function*() {
-    const { ask, chat, setFaults } = yield* another({ MAX_RUN_SECONDS: "10" })
+    const { ask, chat, setFaults } = yield* another({ MAX_RUN_SECONDS: "5" })
     // The first word is in time, and the last one is not.
     const slow = allModels({ latency_ms: 0, jitter_ms: 0, chunk_ms: 500 })
     yield* setFaults({ ...slow, "stt-primary": { hang: true }, "stt-backup": { hang: true } })
-    refused(yield* ask("POST /v1/speech_to_speech", { body: recordingOf("hi") }), 504, "deadline_exceeded")
-    const all = streamed(yield* chat({ message: "slowly", stream: true }), Bodies.chatEvents)
-    expect(all.at(-1)).toMatchObject({ event: "error", data: { status: 504, code: "deadline_exceeded" } })
+    const [spoken, written] = yield* Effect.all([
+      ask("POST /v1/speech_to_speech", { body: recordingOf("hi") }),
+      chat({ message: "slowly", stream: true })
+    ], { concurrency: 2 })
+    refused(spoken, 504, "deadline_exceeded")
+    expect(streamed(written, Bodies.chatEvents).at(-1)).toMatchObject({
+      event: "error",
+      data: { status: 504, code: "deadline_exceeded" }
+    })
   }),
 
   "one request too many is 503 with Retry-After, and probes are let in": Effect.gen(function*() {
@@ -113,9 +106,9 @@ export const life: Section = {
 
   "what is under way when it has to go is 503 with Retry-After, in a stream its last event": Effect.gen(function*() {
     for (const stream of [false, true]) {
-      const { ask, chat, server, setFaults } = yield* another({ DRAIN_TIMEOUT: "300 millis" })
+      const { chat, server, setFaults } = yield* another({ DRAIN_TIMEOUT: "300 millis" })
       yield* setFaults(allModels({ hang: true }))
-      const talking = yield* underWay(ask, chat({ message: "hello?", stream }))
+      const talking = yield* underWay(server, chat({ message: "hello?", stream }))
       yield* Effect.forkChild(Effect.promise(() => server.stop("SIGTERM")), { startImmediately: true })
       const reply = yield* Fiber.join(talking)
       if (stream) {
