@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { chat, events, json, request } from "./support/client.ts"
+import { eventually } from "./support/letters.ts"
 import { startFresh } from "./support/server.ts"
 
 describe("a chat", () => {
@@ -170,6 +171,6 @@ describe("the other endpoints", () => {
         seen.add(made)
       }
       expect(seen.size).toBe(5)
-      expect(server.output()).toContain("\"request_id\":\"order-42.a_b\"")
+      yield* eventually(Effect.sync(server.output), (text) => text.includes("\"request_id\":\"order-42.a_b\""))
     }).pipe(Effect.scoped))
 })

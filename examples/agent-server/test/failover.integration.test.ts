@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { admin, chat, json, request, setFaultsOf, unlimited } from "./support/client.ts"
+import { callsOf, chat, json, request, setFaultsOf, unlimited } from "./support/client.ts"
 import { type RunningServer, startFresh } from "./support/server.ts"
 import { say } from "./support/voice.ts"
 import { recordingOf } from "./support/wav.ts"
@@ -12,10 +12,6 @@ const untilState = (server: RunningServer, check: string, state: string) =>
     schedule: Schedule.spaced("50 millis"),
     until: (is) => is === state
   })
-
-/** How many calls a provider has had; health checks are none. */
-const callsOf = (server: RunningServer, provider: string) =>
-  Effect.map(admin(server, "/sim/ledger"), (reply): number => json(reply)[provider].calls)
 
 const quick = { HEALTH_INTERVAL: "100 millis", LOG_LEVEL: "error" }
 
@@ -59,7 +55,11 @@ describe("HP7: the chain moves with the health of a provider", () => {
       ])
       yield* setFaultsOf(server, { "stt-primary": { down: false }, "tts-primary": { down: false } })
       for (const name of ["stt-primary", "tts-primary"]) yield* untilState(server, name, "Healthy")
-      expect(yield* stages).toEqual([
+      const back = yield* Effect.repeat(stages, {
+        schedule: Schedule.spaced("50 millis"),
+        until: (stages) => stages.every(({ degraded }) => !degraded)
+      })
+      expect(back).toEqual([
         { route: "stt-primary", degraded: false, attempts: 1 },
         { route: "tts-primary", degraded: false, attempts: 1 }
       ])

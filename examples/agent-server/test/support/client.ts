@@ -79,7 +79,7 @@ export const setAllFaults = (server: RunningServer, faults: object): Effect.Effe
 export const admin = (server: RunningServer, path: string, method = "GET"): Effect.Effect<Reply> =>
   request(server, path, { method, headers: { "x-api-key": adminKey } })
 
-/** How many calls a simulated provider has had. */
+/** How many calls a simulated provider has had; health checks are none. */
 export const callsOf = (server: RunningServer, provider: string): Effect.Effect<number> =>
   Effect.map(admin(server, "/sim/ledger"), (reply) => json(reply)[provider].calls)
 
