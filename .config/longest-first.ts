@@ -34,6 +34,7 @@ const rank = ({ moduleId }: TestSpecification): number => {
 /** Begins with the files that take longest, so that no worker is left with one of them when the others have ended. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    // oxlint-disable-next-line unicorn/no-array-sort -- It is no array that sorts here.
     return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other))
   }
 }

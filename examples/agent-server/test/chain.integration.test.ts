@@ -261,9 +261,10 @@ describe("a storm", () => {
         )
         const errors = answers.filter(({ route, status }) => status !== 200 || route === undefined)
         expect(errors.length).toBeLessThan(10)
-        // And they are answers of models, not apologies.
+        // And they are answers of models, not apologies. How many the first one gives is up to the machine as well: what comes
+        // too late counts as a failure.
         expect(answers.filter(({ isRight }) => isRight).length).toBeGreaterThanOrEqual(990)
-        expect(answers.filter(({ route }) => route === "gpt-4o").length).toBeGreaterThan(100)
+        expect(answers.filter(({ route }) => route === "gpt-4o").length).toBeGreaterThan(20)
         expect(answers.filter(({ route }) => route === "gpt-4o-mini").length).toBeGreaterThan(100)
       }).pipe(Effect.scoped),
     120_000

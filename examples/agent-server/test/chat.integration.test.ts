@@ -2,8 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { chat, events, json, request } from "./support/client.ts"
-import { eventually } from "./support/letters.ts"
 import { startFresh } from "./support/server.ts"
+import { until } from "./support/until.ts"
 
 describe("a chat", () => {
   it.live("is answered, with its session, what it took, and who answered", () =>
@@ -171,6 +171,6 @@ describe("the other endpoints", () => {
         seen.add(made)
       }
       expect(seen.size).toBe(5)
-      yield* eventually(Effect.sync(server.output), (text) => text.includes("\"request_id\":\"order-42.a_b\""))
+      yield* until(Effect.sync(server.output), (text) => text.includes("\"request_id\":\"order-42.a_b\""))
     }).pipe(Effect.scoped))
 })

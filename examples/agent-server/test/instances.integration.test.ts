@@ -18,9 +18,10 @@ import {
   setFaultsOf,
   unlimited
 } from "./support/client.ts"
-import { breakModels, eventually, failing, redrive, saidIn, statesOf } from "./support/letters.ts"
+import { breakModels, failing, redrive, saidIn, statesOf } from "./support/letters.ts"
 import { samplesOf } from "./support/metrics.ts"
 import { type RunningServer, startFresh, unlimitedKey } from "./support/server.ts"
+import { until } from "./support/until.ts"
 
 /** Two instances, and what they have in common. */
 const two = (environment: Environment = {}) =>
@@ -58,7 +59,7 @@ const stateOf = (server: RunningServer, name: string): Effect.Effect<string> =>
 
 /** Which route answers, when this one is to. */
 const routeAt = (server: RunningServer, expected: string): Effect.Effect<string> =>
-  eventually(
+  until(
     Effect.map(chat(server, { message: "and now?" }, unlimited), (reply) => json(reply).served.route),
     (route) => route === expected
   )
@@ -125,7 +126,7 @@ RealServer.describe("redis-server", "two instances", () => {
           expect(json(yield* chat(one, { message: `trip ${nth}` }, unlimited)).served.route).toBe("gpt-4o-mini")
         }
         for (const server of [one, other]) {
-          expect(yield* eventually(stateOf(server, "llm-primary"), (state) => state === "Open")).toBe("Open")
+          expect(yield* until(stateOf(server, "llm-primary"), (state) => state === "Open")).toBe("Open")
         }
         // The other's own provider is well, and is not asked all the same; unless Redis is late, which a busy machine may see.
         expect(yield* routeAt(other, "gpt-4o-mini")).toBe("gpt-4o-mini")
@@ -206,7 +207,9 @@ RealServer.describe("redis-server", "two instances", () => {
         // The survivor goes on with what the dead one had begun, and with what it never saw.
         yield* Effect.forEach(cut, (nth) =>
           Effect.gen(function*() {
-            const reply = yield* eventually(say(survivor, nth), (reply) => replyIn(reply, nth) !== undefined)
+            const reply = yield* until(say(survivor, nth), (reply) => replyIn(reply, nth) !== undefined, {
+              every: "250 millis"
+            })
             remember(nth, replyIn(reply, nth))
           }), { concurrency: 16 })
         expect(acknowledged.size).toBe(300)

@@ -1,8 +1,8 @@
 /** What clients of the server do, with nothing but `fetch`. */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as Schedule from "effect/Schedule"
 import { adminKey, type RunningServer, unlimitedKey } from "./server.ts"
+import { until } from "./until.ts"
 
 /** A reply, read to its end. */
 export interface Reply {
@@ -89,6 +89,6 @@ export const underWay = <A>(server: RunningServer, request: Effect.Effect<A>): E
     const calls = callsOf(server, "llm-primary")
     const before = yield* calls
     const fiber = yield* Effect.forkChild(request, { startImmediately: true })
-    yield* Effect.repeat(calls, { schedule: Schedule.spaced("20 millis"), until: (now) => now > before })
+    yield* until(calls, (now) => now > before)
     return fiber
   })

@@ -5,10 +5,11 @@ import * as Fiber from "effect/Fiber"
 import type { Environment } from "../../../src/storm/instance.ts"
 import { json, underWay } from "../../support/client.ts"
 import { startFresh, temporaryFolder } from "../../support/server.ts"
+import { until } from "../../support/until.ts"
 import { recordingOf } from "../../support/wav.ts"
 import { askOf, exactly, refused, replied, type Sending, streamed } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
-import { operator, type Section, startReady, Subject, until } from "../kit.ts"
+import { operator, type Section, startReady, Subject } from "../kit.ts"
 
 /** A server like the subject, but for this. */
 const another = (environment: Environment, folder = temporaryFolder) =>
