@@ -3,7 +3,7 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Environment } from "../../../src/storm/instance.ts"
-import { json, underWay } from "../../support/client.ts"
+import { json, type Reply } from "../../support/client.ts"
 import { startFresh, temporaryFolder } from "../../support/server.ts"
 import { until } from "../../support/until.ts"
 import { recordingOf } from "../../support/wav.ts"
@@ -20,6 +20,19 @@ const another = (environment: Environment, folder = temporaryFolder) =>
     const chat = (body: object, headers = {}) => ask("POST /v1/agents/travel_planner/chat", { body, headers })
     const setFaults = (body: object) => ask("PUT /sim/faults", { body, headers: operator })
     return { server, ask, chat, setFaults }
+  })
+
+/** Starts a request, and waits until a simulated provider has it. */
+const underWay = <A>(ask: (asked: string, sending?: Sending) => Effect.Effect<Reply>, request: Effect.Effect<A>) =>
+  Effect.gen(function*() {
+    const calls = Effect.map(
+      ask("GET /sim/ledger", { headers: operator }),
+      (reply): number => json(reply)["llm-primary"].calls
+    )
+    const before = yield* calls
+    const fiber = yield* Effect.forkChild(request, { startImmediately: true })
+    yield* until(calls, (now) => now > before)
+    return fiber
   })
 
 const allModels = (faults: object) => ({ "llm-primary": faults, "llm-secondary": faults, "llm-anthropic": faults })
@@ -46,10 +59,10 @@ export const life: Section = {
   }),
 
   "a client that goes away is logged with status 499": Effect.gen(function*() {
-    const { server, setFaults } = yield* another({})
+    const { ask, server, setFaults } = yield* another({})
     yield* setFaults({ "llm-primary": { hang: true } })
     const talking = yield* underWay(
-      server,
+      ask,
       Effect.promise((signal) =>
         fetch(`${server.origin}/v1/agents/travel_planner/chat`, {
           method: "POST",
@@ -78,10 +91,7 @@ export const life: Section = {
       chat({ message: "slowly", stream: true })
     ], { concurrency: 2 })
     refused(spoken, 504, "deadline_exceeded")
-    expect(streamed(written, Bodies.chatEvents).at(-1)).toMatchObject({
-      event: "error",
-      data: { status: 504, code: "deadline_exceeded" }
-    })
+    expect(streamed(written, Bodies.chatEvents).at(-1)).toMatchObject({ event: "error", data: { status: 504, code: "deadline_exceeded" } })
   }),
 
   "one request too many is 503 with Retry-After, and probes are let in": Effect.gen(function*() {
@@ -107,9 +117,9 @@ export const life: Section = {
 
   "what is under way when it has to go is 503 with Retry-After, in a stream its last event": Effect.gen(function*() {
     for (const stream of [false, true]) {
-      const { chat, server, setFaults } = yield* another({ DRAIN_TIMEOUT: "300 millis" })
+      const { ask, chat, server, setFaults } = yield* another({ DRAIN_TIMEOUT: "300 millis" })
       yield* setFaults(allModels({ hang: true }))
-      const talking = yield* underWay(server, chat({ message: "hello?", stream }))
+      const talking = yield* underWay(ask, chat({ message: "hello?", stream }))
       yield* Effect.forkChild(Effect.promise(() => server.stop("SIGTERM")), { startImmediately: true })
       const reply = yield* Fiber.join(talking)
       if (stream) {
