@@ -14,7 +14,8 @@ export default defineConfig({
     // Two cores, and tests that wait half of their time: files side by side, but not more than the machine has room for.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 30_000,
+    // On a busy machine a server takes seconds to start, and a test may start several.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     globalSetup: [".config/real-servers.ts", ".config/compile-cache.ts"],
     env: { NODE_COMPILE_CACHE: compileCache },

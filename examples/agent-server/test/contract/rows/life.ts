@@ -91,7 +91,10 @@ export const life: Section = {
       chat({ message: "slowly", stream: true })
     ], { concurrency: 2 })
     refused(spoken, 504, "deadline_exceeded")
-    expect(streamed(written, Bodies.chatEvents).at(-1)).toMatchObject({ event: "error", data: { status: 504, code: "deadline_exceeded" } })
+    expect(streamed(written, Bodies.chatEvents).at(-1)).toMatchObject({
+      event: "error",
+      data: { status: 504, code: "deadline_exceeded" }
+    })
   }),
 
   "one request too many is 503 with Retry-After, and probes are let in": Effect.gen(function*() {
