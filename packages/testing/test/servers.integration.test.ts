@@ -52,6 +52,17 @@ describe("a server process", () => {
       yield* Eventually.met(() => !isAlive(pid))
     })))
 
+  it.live("is known by its pid, even if it speaks at once", () =>
+    Effect.gen(function*() {
+      for (let time = 0; time < 100; time++) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { output, pid } = yield* start("sh", ["-c", "echo up; exec sleep 1000"], { cwd: "/" })
+          assert.isTrue(Number.isInteger(pid) && isAlive(pid), `${pid}`)
+          yield* Eventually.met(() => output() === "up\n")
+        }))
+      }
+    }))
+
   it.live("says which program cannot be started", () =>
     Effect.gen(function*() {
       const { ended, output } = yield* start("no-such-program-here", [], { cwd: "/" })

@@ -12,7 +12,7 @@ import type { ServerResponse } from "node:http"
 import * as AnthropicLanguageModel from "../../src/providers/AnthropicLanguageModel.ts"
 import * as Simulator from "../../src/sim/Simulator.ts"
 import { failureWith, leaveEach } from "../support/providerCalls.ts"
-import { replyJson, type Upstream, upstream } from "../support/upstream.ts"
+import { replyInPieces, replyJson, type Upstream, upstream } from "../support/upstream.ts"
 
 const key = "sk-ant-test-77c0"
 
@@ -147,14 +147,7 @@ describe("a reply", () => {
       ]
       const bytes = Buffer.from(events.map(encode).join(""))
       for (const size of [1, 3, 50, 100_000]) {
-        const server = yield* upstream((response) => {
-          response.writeHead(200, { "content-type": "text/event-stream" })
-          const write = (at: number): void => {
-            if (at >= bytes.length) return void response.end()
-            response.write(bytes.subarray(at, at + size), () => write(at + size))
-          }
-          write(0)
-        })
+        const server = yield* upstream((response) => replyInPieces(response, bytes, size))
         const parts = yield* stream(server)
         expect(parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])).toEqual(["Grüß ", "😀"])
         const finish = parts.at(-1)

@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import type { ServerResponse } from "node:http"
 import * as OpenAiLanguageModel from "../../src/providers/OpenAiLanguageModel.ts"
 import { failureWith, leaveEach } from "../support/providerCalls.ts"
-import { completion, replyJson, upstream } from "../support/upstream.ts"
+import { completion, replyInPieces, replyJson, upstream } from "../support/upstream.ts"
 
 const key = "sk-test-3b1f"
 
@@ -71,14 +71,7 @@ describe("a reply", () => {
           + ": a comment\n\ndata: [DONE]\n\n"
       )
       for (const size of [1, 3, 50, 100_000]) {
-        const server = yield* upstream((response) => {
-          response.writeHead(200, { "content-type": "text/event-stream" })
-          const write = (at: number): void => {
-            if (at >= bytes.length) return void response.end()
-            response.write(bytes.subarray(at, at + size), () => write(at + size))
-          }
-          write(0)
-        })
+        const server = yield* upstream((response) => replyInPieces(response, bytes, size))
         const parts = yield* stream(server)
         const texts = parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])
         expect(texts).toEqual(["Grüß ", "😀"])
