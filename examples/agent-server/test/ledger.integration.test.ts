@@ -130,7 +130,7 @@ describe("FB-7 the ledger", () => {
         yield* check("broken off")
 
         // Left by their clients. The pauses are long, so that no word is on its way when one goes, on a busy machine either.
-        yield* setAllFaults(server, { ...well, latency_ms: 4000, chunk_ms: 2500 })
+        yield* setAllFaults(server, { ...well, latency_ms: 3000, chunk_ms: 2500 })
         const left = yield* Effect.forEach(
           Array.from({ length: 40 }, (_, call) => call),
           (call) => leave(server, call),
