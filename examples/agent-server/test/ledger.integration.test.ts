@@ -129,8 +129,9 @@ describe("FB-7 the ledger", () => {
         yield* many(server, 10, () => true)
         yield* check("broken off")
 
-        // Left by their clients. The pauses are long, so that no word is on its way when one goes, on a busy machine either.
-        yield* setAllFaults(server, { ...well, latency_ms: 3000, chunk_ms: 2500 })
+        // Left by their clients. The pauses are long, so that no word is on its way when one goes, on a busy machine either; and
+        // short enough for the first word not to be overdue, which would be given up while it is on its way.
+        yield* setAllFaults(server, { ...well, latency_ms: 1500, chunk_ms: 2000 })
         const left = yield* Effect.forEach(
           Array.from({ length: 40 }, (_, call) => call),
           (call) => leave(server, call),
