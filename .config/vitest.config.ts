@@ -1,5 +1,7 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { compileCache } from "./compile-cache.ts"
+import { LongestFirst } from "./longest-first.ts"
 import { skippedReporter } from "./real-servers.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -9,11 +11,14 @@ export default defineConfig({
   root,
   test: {
     include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts", ".config/**/*.test.ts"],
-    // Two cores: files side by side, but not more of them than the machine has room for.
-    maxWorkers: 2,
-    testTimeout: 30_000,
+    // Two cores, and tests that wait half of their time: files side by side, but not more than the machine has room for.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
+    // On a busy machine a server takes seconds to start, and a test may start several.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
-    globalSetup: [".config/real-servers.ts"],
+    globalSetup: [".config/real-servers.ts", ".config/compile-cache.ts"],
+    env: { NODE_COMPILE_CACHE: compileCache },
     reporters: ["default", skippedReporter, ...(results === undefined ? [] : ["json"])],
     ...(results === undefined ? {} : { outputFile: { json: results } }),
     coverage: { include: ["packages/*/src/**/*.ts"], reportsDirectory: "coverage" }

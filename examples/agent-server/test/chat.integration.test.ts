@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { chat, events, json, request } from "./support/client.ts"
 import { startFresh } from "./support/server.ts"
+import { until } from "./support/until.ts"
 
 describe("a chat", () => {
   it.live("is answered, with its session, what it took, and who answered", () =>
@@ -170,6 +171,6 @@ describe("the other endpoints", () => {
         seen.add(made)
       }
       expect(seen.size).toBe(5)
-      expect(server.output()).toContain("\"request_id\":\"order-42.a_b\"")
+      yield* until(Effect.sync(server.output), (text) => text.includes("\"request_id\":\"order-42.a_b\""))
     }).pipe(Effect.scoped))
 })

@@ -58,7 +58,7 @@ RealServer.describe("chromium", "the console", () => {
     Effect.gen(function*() {
       const { complaints, page, server } = yield* opened
       yield* setFaults(server, { chunk_ms: 150, latency_ms: 300 })
-      yield* Effect.promise(async () => {
+      const whole = yield* Effect.promise(async () => {
         await say(page, "Three days in Lisbon?")
         const reply = replies(page).first()
         await told(reply.locator(".step"), "Thinking…")
@@ -70,7 +70,10 @@ RealServer.describe("chromium", "the console", () => {
         expect(whole).toContain("Three days in Lisbon?")
         expect(await reply.getAttribute("aria-busy")).toBe(null)
         expect(await reply.locator(".served").innerText()).toMatch(/^Served by gpt-4o, \d+ tokens$/)
-
+        return whole
+      })
+      yield* setFaults(server, { chunk_ms: 1, latency_ms: 1 })
+      yield* Effect.promise(async () => {
         await say(page, "And four?")
         await answered(page, 1)
         await page.reload()

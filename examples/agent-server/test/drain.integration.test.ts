@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
-import { chat, events, json, request, setFaults } from "./support/client.ts"
+import { chat, events, json, request, setFaults, underWay } from "./support/client.ts"
 import { adminKey, type RunningServer, runToEnd, start, startFresh, temporaryFolder } from "./support/server.ts"
 import { until } from "./support/until.ts"
 import { connect, keepAlive } from "./support/wire.ts"
@@ -22,7 +22,7 @@ const stopping = (server: RunningServer, signal: "SIGTERM" | "SIGINT" = "SIGTERM
 describe("told to stop", () => {
   it.live("SD1 it is not ready at once, lives, and serves on until load balancers know", () =>
     Effect.gen(function*() {
-      const server = yield* startFresh({ PRE_STOP_DELAY: "2" })
+      const server = yield* startFresh({ PRE_STOP_DELAY: "4" })
       const client = yield* keepAlive(1)
       const get = (path: string) => Effect.promise(() => client.send(`${server.origin}${path}`))
       const before = yield* until(get("/readyz"), ({ status }) => status === 200)
@@ -49,10 +49,9 @@ describe("told to stop", () => {
   it.live("SD1 what comes too late on an open connection is a problem with its id, and says when to come back", () =>
     Effect.gen(function*() {
       const server = yield* startFresh()
-      yield* setFaults(server, { latency_ms: 2000 })
-      const talking = yield* Effect.forkChild(chat(server, { message: "a last word" }), { startImmediately: true })
+      yield* setFaults(server, { latency_ms: 3000 })
+      const talking = yield* underWay(server, chat(server, { message: "a last word" }))
       const unused = yield* connect(server)
-      yield* Effect.sleep("500 millis")
       const ending = yield* stopping(server)
       yield* untilSaid(server, "The server is draining")
       unused.send("GET /v1/agents HTTP/1.1\r\nHost: a\r\nX-Request-ID: late-1\r\n\r\n")
@@ -75,10 +74,7 @@ describe("told to stop", () => {
       const folder = yield* temporaryFolder
       const server = yield* start(folder)
       yield* setFaults(server, { chunk_ms: 60 })
-      const talking = yield* Effect.forkChild(chat(server, { message: "tell me all", stream: true }), {
-        startImmediately: true
-      })
-      yield* Effect.sleep("300 millis")
+      const talking = yield* underWay(server, chat(server, { message: "tell me all", stream: true }))
       const ending = yield* stopping(server)
       const last = events(yield* Fiber.join(talking)).at(-1)
       expect(last?.event).toBe("done")
@@ -93,11 +89,10 @@ describe("told to stop", () => {
     Effect.gen(function*() {
       const server = yield* startFresh({ DRAIN_TIMEOUT: "500 millis" })
       yield* setFaults(server, { chunk_ms: 2000 })
-      const talking = yield* Effect.forkChild(
-        chat(server, { message: "tell me all", stream: true }, { headers: { "x-request-id": "cut-1" } }),
-        { startImmediately: true }
+      const talking = yield* underWay(
+        server,
+        chat(server, { message: "tell me all", stream: true }, { headers: { "x-request-id": "cut-1" } })
       )
-      yield* Effect.sleep("500 millis")
       const ending = yield* stopping(server)
       const reply = yield* Fiber.join(talking)
       expect(reply.text.endsWith("\n\n")).toBe(true)
@@ -113,8 +108,7 @@ describe("told to stop", () => {
     Effect.gen(function*() {
       const server = yield* startFresh({ DRAIN_TIMEOUT: "300 millis" })
       yield* setFaults(server, { hang: true })
-      const talking = yield* Effect.forkChild(chat(server, { message: "hello?" }), { startImmediately: true })
-      yield* Effect.sleep("500 millis")
+      const talking = yield* underWay(server, chat(server, { message: "hello?" }))
       const ending = yield* stopping(server)
       const reply = yield* Fiber.join(talking)
       expect([reply.status, json(reply).code, reply.headers.get("retry-after")]).toEqual([503, "shutting_down", "1"])

@@ -1,7 +1,7 @@
 /** A provider that is known to be ill is not asked: what its health checks say moves the chain to the next one, and back. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { admin, chat, json, request, setFaultsOf, unlimited } from "./support/client.ts"
+import { callsOf, chat, json, request, setFaultsOf, unlimited } from "./support/client.ts"
 import { type RunningServer, startFresh } from "./support/server.ts"
 import { until } from "./support/until.ts"
 import { say } from "./support/voice.ts"
@@ -9,10 +9,6 @@ import { recordingOf } from "./support/wav.ts"
 
 const untilState = (server: RunningServer, check: string, state: string) =>
   until(Effect.map(request(server, "/health/ready"), (reply) => json(reply).checks[check]), (is) => is === state)
-
-/** How many calls a provider has had; health checks are none. */
-const callsOf = (server: RunningServer, provider: string) =>
-  Effect.map(admin(server, "/sim/ledger"), (reply): number => json(reply)[provider].calls)
 
 const quick = { HEALTH_INTERVAL: "100 millis", LOG_LEVEL: "error" }
 
@@ -53,7 +49,8 @@ describe("HP7: the chain moves with the health of a provider", () => {
       ])
       yield* setFaultsOf(server, { "stt-primary": { down: false }, "tts-primary": { down: false } })
       for (const name of ["stt-primary", "tts-primary"]) yield* untilState(server, name, "Healthy")
-      expect(yield* stages).toEqual([
+      const back = yield* until(stages, (stages) => stages.every(({ degraded }) => !degraded))
+      expect(back).toEqual([
         { route: "stt-primary", degraded: false, attempts: 1 },
         { route: "tts-primary", degraded: false, attempts: 1 }
       ])

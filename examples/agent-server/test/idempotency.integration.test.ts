@@ -1,7 +1,7 @@
 /** Requests that are sent again under the same key. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { chat, events, json, request, setFaults } from "./support/client.ts"
+import { chat, events, json, request, setFaults, underWay } from "./support/client.ts"
 import { start, startFresh, temporaryFolder, unlimitedKey } from "./support/server.ts"
 
 const named = (name: string, more: Readonly<Record<string, string>> = {}) => ({
@@ -93,8 +93,7 @@ describe("a request that is sent again", () => {
         const folder = yield* temporaryFolder
         const first = yield* start(folder)
         yield* setFaults(first, { latency_ms: 60_000 })
-        yield* Effect.forkChild(Effect.exit(chat(first, { message: "Porto" }, named("cut"))))
-        yield* Effect.sleep("300 millis")
+        yield* underWay(first, Effect.exit(chat(first, { message: "Porto" }, named("cut"))))
         yield* Effect.promise(() => first.stop("SIGKILL"))
         const second = yield* start(folder)
         let reply = yield* chat(second, { message: "Porto" }, named("cut"))

@@ -220,7 +220,7 @@ describe("redriving", () => {
           { concurrency: 4 }
         )
         yield* resetCircuits(first)
-        yield* breakModels(first, { down: false, latency_ms: 20, jitter_ms: 80 })
+        yield* breakModels(first, { down: false, latency_ms: 150, jitter_ms: 80 })
         yield* Effect.forkChild(Effect.exit(redrive(first, { filter: { state: ["Dead"] }, concurrency: 6 })))
         const archived = (states: Readonly<Record<string, string>>) =>
           Object.values(states).filter((state) => state === "Archived").length

@@ -132,7 +132,7 @@ describe("a provider", () => {
         setTimeout(() => {
           underWay--
           replyJson(response, completion("Here it is."))
-        }, 100)
+        }, 300)
       })
       const server = yield* startFresh({
         ...keys,

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { chat, events, json, request, setFaultsOf } from "./support/client.ts"
+import { chat, events, json, request, setFaultsOf, underWay } from "./support/client.ts"
 import { type RunningServer, runToEnd, start, startFresh, temporaryFolder } from "./support/server.ts"
 import { say } from "./support/voice.ts"
 import { recordingOf } from "./support/wav.ts"
@@ -92,8 +92,7 @@ describe("a newer turn of a session", () => {
       const server = yield* startFresh({ LOG_LEVEL: "error" })
       const { session_id } = json(yield* chat(server, { message: "begin" }))
       yield* setFaultsOf(server, { "llm-primary": { hang: true } })
-      const older = yield* Effect.forkChild(say(server, recordingOf("Lisbon"), { query: { session_id } }))
-      yield* Effect.sleep("500 millis")
+      const older = yield* underWay(server, say(server, recordingOf("Lisbon"), { query: { session_id } }))
       yield* setFaultsOf(server, { "llm-primary": { hang: false } })
       expect((yield* say(server, recordingOf("Porto"), { query: { session_id } })).status).toBe(200)
       const interrupted = yield* Fiber.join(older)

@@ -54,7 +54,7 @@ const busyIn = (journal: ReadonlyArray<string>): ReadonlySet<number> => {
 
 const killing = (
   makeStore: (folder: string) => Task["store"],
-  options: { readonly processes: number; readonly atomically?: boolean }
+  options: { readonly processes: number; readonly atomically?: boolean; readonly pause?: number }
 ) =>
   Effect.gen(function*() {
     const place = yield* folder
@@ -63,6 +63,7 @@ const killing = (
       done: join(place, "done"),
       journal: join(place, "journal"),
       atomically: options.atomically === true,
+      pause: options.pause ?? 15,
       redrives: 16 / options.processes
     }
     mkdirSync(task.done)
@@ -137,7 +138,9 @@ describe("DL-1 16 redrives at once of 1,000 letters, processes killed at random:
     () =>
       killing((folder) => ({ kind: "sqlite", path: join(folder, "letters.sqlite") }), {
         processes: 4,
-        atomically: true
+        atomically: true,
+        // A transaction waits for the one before it.
+        pause: 5
       }),
     300_000
   )

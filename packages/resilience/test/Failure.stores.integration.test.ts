@@ -1,4 +1,5 @@
 /** Errors as real Redis and PostgreSQL servers give them. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as PostgresServer from "@effect-resilience/testing/PostgresServer"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as RedisServer from "@effect-resilience/testing/RedisServer"
@@ -8,10 +9,18 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Failure from "effect-resilience/Failure"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
 import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
+
+/** Lets each of so many go on when all of them are there. */
+const meeting = (count: number): Effect.Effect<void> => {
+  const everybody = Latch.makeUnsafe()
+  let missing = count
+  return Effect.suspend(() => --missing === 0 ? Effect.asVoid(everybody.open) : everybody.await)
+}
 
 const verdict = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.flatMap(Effect.flip(self), Failure.classify), ({ code, kind, scope }) => `${kind}/${scope}/${code}`)
@@ -82,11 +91,12 @@ describe("Failure: real errors of PostgreSQL", () => {
         )
         assert.strictEqual(yield* verdict(slow), "Timeout/dependency/57014")
 
+        const bothHaveOne = meeting(2)
         const locking = (first: number, second: number) =>
           run((sql) =>
             sql.withTransaction(
               sql`update t set n = n where n = ${first}`.pipe(
-                Effect.andThen(Effect.sleep("300 millis")),
+                Effect.andThen(bothHaveOne),
                 Effect.andThen(sql`update t set n = n where n = ${second}`)
               )
             )
@@ -96,11 +106,12 @@ describe("Failure: real errors of PostgreSQL", () => {
         assert.strictEqual((yield* Failure.classify(loser)).code, "DeadlockError")
         assert.deepInclude(yield* Failure.classify(loser), { kind: "Transient", scope: "request" })
 
+        const allHaveRead = meeting(3)
         const serial = run((sql) =>
           sql.withTransaction(
             sql`set transaction isolation level serializable`.pipe(
               Effect.andThen(sql`select sum(n) from t`),
-              Effect.andThen(Effect.sleep("200 millis")),
+              Effect.andThen(allHaveRead),
               Effect.andThen(sql`insert into t select 3 + (random() * 6)::int on conflict do nothing`)
             )
           )
@@ -113,9 +124,11 @@ describe("Failure: real errors of PostgreSQL", () => {
         assert.strictEqual((yield* Failure.classify(clash)).code, "SerializationError")
 
         const waiting = yield* Effect.forkChild(verdict(run((sql) => sql`select pg_sleep(30)`)))
-        yield* Effect.sleep("200 millis")
-        yield* run((sql) =>
-          sql`select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(30)%'`
+        yield* Eventually.answers(
+          run((sql) =>
+            sql`select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(30)%'`
+          ),
+          (ended) => ended.length === 1
         )
         assert.match(yield* Fiber.join(waiting), /^Transient\/dependency\//)
 

@@ -4,7 +4,6 @@
  * What it is used for, limits and circuits, has an answer for a Redis that does not. So the server waits for the first
  * connection only a moment, and goes on without one; commands fail at once until there is one.
  */
-import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,13 +23,19 @@ const parting = "500 millis"
 
 const notConnected = new Redis.RedisError({ cause: new Error("There is no connection to Redis yet") })
 
-/** Node's client connects again by itself, and says no at once while it has no connection. */
+/**
+ * Node's client connects again by itself, and says no at once while it has no connection. It is a third of all modules: a
+ * server without Redis does not load it.
+ */
 const client = (url: Redacted.Redacted) =>
-  NodeRedis.layer({
-    url: Redacted.value(url),
-    disableOfflineQueue: true,
-    socket: { connectTimeout: 2000, reconnectStrategy: (retries) => Math.min(100 * 2 ** retries, 5000) }
-  })
+  Layer.unwrap(
+    Effect.map(Effect.promise(() => import("@effect/platform-node/NodeRedis")), (NodeRedis) =>
+      NodeRedis.layer({
+        url: Redacted.value(url),
+        disableOfflineQueue: true,
+        socket: { connectTimeout: 2000, reconnectStrategy: (retries) => Math.min(100 * 2 ** retries, 5000) }
+      }))
+  )
 
 const make = Effect.fnUntraced(function*(url: Redacted.Redacted) {
   let connected: Service | undefined

@@ -26,10 +26,17 @@ export interface Launched {
   readonly ended: Promise<Ended>
 }
 
-/** Starts the server with nothing of this process's own environment but what a process needs to run at all. */
+/** What a process needs to run at all, and, where this process knows one, the folder of what Node has compiled before. */
+export const bareEnvironment = (): Environment => ({
+  PATH: process.env["PATH"] ?? "",
+  HOME: tmpdir(),
+  ...(process.env["NODE_COMPILE_CACHE"] === undefined ? {} : { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] })
+})
+
+/** Starts the server with nothing else of this process's own environment than that. */
 export const launch = (environment: Environment): Launched => {
   const child = spawn(process.execPath, [main], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), ...environment },
+    env: { ...bareEnvironment(), ...environment },
     stdio: ["ignore", "pipe", "pipe"]
   })
   const said = { stdout: "", stderr: "" }

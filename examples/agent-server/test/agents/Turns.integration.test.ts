@@ -5,6 +5,7 @@ import * as FallbackChain from "effect-resilience/FallbackChain"
 import * as SessionMetrics from "effect-resilience/SessionMetrics"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -156,9 +157,10 @@ describe("a turn", () => {
 
   it.live("that its client left is no letter, and may be begun again at once", () =>
     Effect.gen(function*() {
-      yield* given({ thinks: Effect.never })
+      const begun = yield* Deferred.make<void>()
+      yield* given({ thinks: Effect.andThen(Deferred.succeed(begun, undefined), Effect.never) })
       const running = yield* Effect.forkChild(say("Lisbon", "k"))
-      yield* Effect.sleep("50 millis")
+      yield* Deferred.await(begun)
       expect((yield* Effect.flip(say("Lisbon", "k")))._tag).toBe("NameInUse")
       yield* Fiber.interrupt(running)
       yield* given({})

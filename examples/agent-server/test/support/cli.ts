@@ -1,8 +1,8 @@
 /** `dlq` as its users have it: a process of its own. */
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
-import { tmpdir } from "node:os"
 import { fileURLToPath } from "node:url"
+import { bareEnvironment } from "../../src/storm/instance.ts"
 import { adminKey, type RunningServer } from "./server.ts"
 
 const main = fileURLToPath(new URL("../../src/cli/dlq.ts", import.meta.url))
@@ -25,7 +25,7 @@ export interface Running {
 
 const run = (command: string, args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>): Running => {
   const child = spawn(command, args, {
-    env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), TERM: "xterm", ...environment },
+    env: { ...bareEnvironment(), TERM: "xterm", ...environment },
     stdio: ["ignore", "pipe", "pipe"]
   })
   let stdout = ""

@@ -1,6 +1,8 @@
 /** What clients of the server do, with nothing but `fetch`. */
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { adminKey, type RunningServer, unlimitedKey } from "./server.ts"
+import { until } from "./until.ts"
 
 /** A reply, read to its end. */
 export interface Reply {
@@ -76,3 +78,17 @@ export const setAllFaults = (server: RunningServer, faults: object): Effect.Effe
 /** Something that only the operator may ask for. */
 export const admin = (server: RunningServer, path: string, method = "GET"): Effect.Effect<Reply> =>
   request(server, path, { method, headers: { "x-api-key": adminKey } })
+
+/** How many calls a simulated provider has had; health checks are none. */
+export const callsOf = (server: RunningServer, provider: string): Effect.Effect<number> =>
+  Effect.map(admin(server, "/sim/ledger"), (reply) => json(reply)[provider].calls)
+
+/** Starts a request, and goes on when the first model's provider has been called: the request is under way. */
+export const underWay = <A>(server: RunningServer, request: Effect.Effect<A>): Effect.Effect<Fiber.Fiber<A>> =>
+  Effect.gen(function*() {
+    const calls = callsOf(server, "llm-primary")
+    const before = yield* calls
+    const fiber = yield* Effect.forkChild(request, { startImmediately: true })
+    yield* until(calls, (now) => now > before)
+    return fiber
+  })

@@ -32,6 +32,7 @@ export const startProgram = (environment: Readonly<Record<string, string>> = {})
         env: {
           PATH: process.env["PATH"] ?? "",
           HOME: tmpdir(),
+          NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? "",
           PRE_STOP_DELAY: "0 seconds",
           DRAIN_TIMEOUT: "20 seconds",
           GRACE: "30 seconds",

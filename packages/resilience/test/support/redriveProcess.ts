@@ -4,8 +4,6 @@
  */
 import * as SqliteClient from "@effect-resilience/node/SqliteClient"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import * as NodeRedis from "@effect/platform-node/NodeRedis"
-import * as PgClient from "@effect/sql-pg/PgClient"
 import * as DeadLetterQueue from "effect-resilience/DeadLetterQueue"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -25,8 +23,14 @@ export interface Task {
   readonly done: string
   readonly journal: string
   readonly atomically: boolean
+  /** A piece of work pauses twice for at most so many milliseconds. */
+  readonly pause: number
   readonly redrives: number
 }
+
+/** A process loads the client of its own store only: many are started. */
+const loaded = <Module, A, E, R>(load: () => Promise<Module>, layer: (module: Module) => Layer.Layer<A, E, R>) =>
+  Layer.unwrap(Effect.map(Effect.promise(load), layer))
 
 export const storeOf = (
   { store }: Task
@@ -39,11 +43,18 @@ export const storeOf = (
       )
     case "postgres":
       return DeadLetterQueue.layerStoreSql().pipe(
-        Layer.provideMerge(PgClient.layer({ url: Redacted.make(store.url), maxConnections: 8 }))
+        Layer.provideMerge(
+          loaded(
+            () => import("@effect/sql-pg/PgClient"),
+            (PgClient) => PgClient.layer({ url: Redacted.make(store.url), maxConnections: 8 })
+          )
+        )
       )
     case "redis":
       return DeadLetterQueue.layerStoreRedis().pipe(
-        Layer.provide(NodeRedis.layer({ url: store.url })),
+        Layer.provide(
+          loaded(() => import("@effect/platform-node/NodeRedis"), (NodeRedis) => NodeRedis.layer({ url: store.url }))
+        ),
         Layer.merge(none)
       )
     case "file":
@@ -66,7 +77,7 @@ const run = (task: Task) =>
     const sql = yield* SqlClient.SqlClient
     const queue = yield* queueOf
     const note = (line: string) => appendFileSync(task.journal, `${line}\n`)
-    const pause = Effect.flatMap(Random.nextBetween(0, 15), (millis) => Effect.sleep(millis))
+    const pause = Effect.flatMap(Random.nextBetween(0, task.pause), (millis) => Effect.sleep(millis))
     const handler = ({ order }: { readonly order: number }, { idempotencyKey }: DeadLetterQueue.RedriveContext) =>
       Effect.gen(function*() {
         note(`start ${process.pid} ${order}`)
