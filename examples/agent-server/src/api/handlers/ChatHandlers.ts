@@ -1,5 +1,6 @@
 /** Serves `POST /v1/agents/{agent}/chat`. */
 import * as NodeServer from "@effect-resilience/node/NodeServer"
+import * as EventStream from "effect-resilience/http/EventStream"
 import { failWith, says } from "effect-resilience/http/Problem"
 import * as RequestId from "effect-resilience/http/RequestId"
 import * as Effect from "effect/Effect"
@@ -14,7 +15,6 @@ import { type Turn, Turns } from "../../agents/Turns.ts"
 import { agentNotFound } from "../agentNotFound.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
-import { acceptsEvents, passOnAtOnce } from "../eventStream.ts"
 import { named } from "../idempotencyKey.ts"
 import * as Problems from "../Problems.ts"
 import { sayLetter } from "../sayLetter.ts"
@@ -45,10 +45,10 @@ export const layer = (options: { readonly maxMessageChars: number }) =>
               named: yield* named(request.headers["idempotency-key"], payload.idempotency_key)
             })
           )
-          const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
+          const wantsStream = payload.stream === true || EventStream.accepts(request.headers["accept"])
           if (isReplayed) yield* sayReplayed
           if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
-          yield* passOnAtOnce
+          yield* EventStream.passOn()
           return server.endAtDeadline(events(run), shutDown)
         })
       )
