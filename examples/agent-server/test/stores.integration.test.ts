@@ -11,8 +11,11 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { chat, json, request, unlimited } from "./support/client.ts"
 import { samplesOf } from "./support/metrics.ts"
+import { changed } from "./support/policies.ts"
 import {
   adminKey,
   type RunningServer,
@@ -22,6 +25,7 @@ import {
   temporaryFolder,
   unlimitedKey
 } from "./support/server.ts"
+import { completion, replyJson, upstream } from "./support/upstream.ts"
 
 const stateOf = (server: RunningServer, check: string) =>
   Effect.map(request(server, "/health/ready"), (reply): string => json(reply).checks[check])
@@ -175,6 +179,61 @@ RealServer.describe("redis-server", "with REDIS_URL", () => {
       yield* redis.resume
       expect(yield* chats(dying)).toEqual(all)
     }).pipe(Effect.scoped), 120_000)
+})
+
+RealServer.describe("redis-server", "while Redis is away", () => {
+  it.live(
+    "RL-13 an instance keeps the limits of callers by itself, and they are limits, no outage",
+    () =>
+      Effect.gen(function*() {
+        const redis = yield* RedisServer.make()
+        const server = yield* startFresh({ REDIS_URL: redis.url, API_KEYS: "someone:a-key:free" })
+        const ask = request(server, "/v1/agents", { headers: { "x-api-key": "a-key" } })
+        expect((yield* ask).status).toBe(200)
+        yield* redis.kill
+        const replies = yield* Effect.forEach(Array.from({ length: 70 }), () => ask, { concurrency: 5 })
+        const passed = replies.filter(({ status }) => status === 200)
+        const refused = replies.filter(({ status }) => status === 429)
+        expect([passed.length, passed.length + refused.length]).toEqual([60, 70])
+        expect(json(refused[0]!)).toMatchObject({ code: "rate_limit_exceeded", limit: 60, remaining: 0 })
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live("RL-13 a provider costs no more than the instance's share of a day", () =>
+    Effect.gen(function*() {
+      const redis = yield* RedisServer.make()
+      yield* redis.kill
+      const folder = yield* temporaryFolder
+      const policies = join(folder, "policies.yaml")
+      /** How often a model is asked that takes a quarter of a dollar, by 16 chats for which there are eight dollars. */
+      const asked = (onStoreError: string) =>
+        Effect.gen(function*() {
+          writeFileSync(policies, changed(["cost: { share: 0.5 }", `cost: ${onStoreError}`]))
+          const provider = yield* upstream((response) =>
+            replyJson(
+              response,
+              completion("Hi", { usage: { prompt_tokens: 100_000, completion_tokens: 0, total_tokens: 100_000 } })
+            )
+          )
+          const server = yield* startFresh({
+            REDIS_URL: redis.url,
+            POLICIES: policies,
+            OPENAI_BASE_URL: provider.baseUrl,
+            OPENAI_FALLBACK_MODEL: "gpt-4o",
+            PROVIDER_USD_PER_DAY: "8",
+            PROVIDER_TOKENS_PER_MINUTE: "100000000"
+          })
+          for (let turn = 0; turn < 16; turn++) {
+            expect((yield* chat(server, { message: `trip ${turn}` }, unlimited)).status).toBe(200)
+          }
+          return provider.calls.length
+        }).pipe(Effect.scoped)
+      expect(yield* asked("open")).toBe(16)
+      // Eight times a quarter of a dollar; the last call begins when there is a little left.
+      expect([8, 9]).toContain(yield* asked("{ share: 0.25 }"))
+      expect(yield* asked("closed")).toBe(0)
+    }).pipe(Effect.scoped), 90_000)
 })
 
 describe("while the database is away", () => {
