@@ -16,6 +16,7 @@ import { join } from "node:path"
 import { chat, json, request, unlimited } from "./support/client.ts"
 import { samplesOf } from "./support/metrics.ts"
 import { changed } from "./support/policies.ts"
+import { proxyTo } from "./support/proxy.ts"
 import {
   adminKey,
   type RunningServer,
@@ -234,6 +235,53 @@ RealServer.describe("redis-server", "while Redis is away", () => {
       expect([8, 9]).toContain(yield* asked("{ share: 0.25 }"))
       expect(yield* asked("closed")).toBe(0)
     }).pipe(Effect.scoped), 90_000)
+})
+
+describe("a database that accepts and never answers", () => {
+  it.live("stops the start in time", () =>
+    Effect.gen(function*() {
+      const { port, url } = yield* PostgresServer.make
+      const proxy = yield* proxyTo(port)
+      proxy.swallow()
+      const { code, stderr } = yield* runToEnd({
+        PORT: "0",
+        DATA_DIR: yield* temporaryFolder,
+        DATABASE_URL: url.replace(`:${port}`, `:${proxy.port}`)
+      })
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/cannot use the database at .*Connection timed out/)])
+    }).pipe(Effect.scoped), 60_000)
+
+  it.live("is given up on, with 503 where it is needed, and used again when it answers", () =>
+    Effect.gen(function*() {
+      const { port, url } = yield* PostgresServer.make
+      const proxy = yield* proxyTo(port)
+      const server = yield* startFresh({
+        DATABASE_URL: url.replace(`:${port}`, `:${proxy.port}`),
+        HEALTH_INTERVAL: "1 hour",
+        // Nothing but the limit of a statement ends the wait.
+        MAX_RUN_SECONDS: "3600",
+        LOG_LEVEL: "error"
+      })
+      const { session_id } = json(yield* chat(server, { message: "Lisbon" }, unlimited))
+      proxy.swallow()
+      const headers = { ...unlimited.headers, "idempotency-key": "order-1" }
+      const [named, reading, plain] = yield* Effect.all([
+        chat(server, { message: "once" }, { headers }),
+        request(server, "/admin/dlq", operator),
+        chat(server, { message: "by train", session_id }, unlimited)
+      ], { concurrency: "unbounded" })
+      expect([named.status, json(named).code, named.headers.get("retry-after")])
+        .toEqual([503, "storage_unavailable", "5"])
+      expect([reading.status, json(reading).code]).toEqual([503, "storage_unavailable"])
+      // What the journal bridges it bridges here, too.
+      expect([plain.status, json(plain).reply]).toEqual([200, expect.stringContaining("Lisbon")])
+      proxy.pass()
+      const again = yield* Effect.repeat(chat(server, { message: "once" }, { headers }), {
+        schedule: Schedule.spaced("200 millis"),
+        until: ({ status }) => status === 200
+      })
+      expect(json(again).session_id).not.toBe("")
+    }).pipe(Effect.scoped), 120_000)
 })
 
 describe("while the database is away", () => {
