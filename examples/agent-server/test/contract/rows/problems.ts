@@ -23,7 +23,7 @@ import { another, underWay } from "../another.ts"
 import { answered, ask, problemIn, refused } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
 import { models } from "../broken.ts"
-import { keys, type Section, Subject } from "../kit.ts"
+import { type Section, Subject } from "../kit.ts"
 
 /** What comes back for bytes that are no whole request: the problem, whose id and status are the head's too. */
 const sent = (bytes: string) =>
@@ -122,7 +122,7 @@ export const problems: Section = {
     writeFileSync(policies, changed(["callers: { share: 1 }", "callers: closed"]))
     const nobody = yield* Effect.orDie(RealServer.freePort)
     const { ask } = yield* another({ POLICIES: policies, REDIS_URL: `redis://127.0.0.1:${nobody}` })
-    const reply = yield* ask("GET /v1/agents", { headers: { "x-api-key": keys.free } })
+    const reply = yield* ask("GET /v1/agents", { headers: { "x-api-key": "" } })
     expect(refused(reply, 503, "rate_limiter_unavailable").retry_after).toBeGreaterThan(0)
   }),
 
