@@ -19,6 +19,7 @@ describe("the promises of docs/promises.md", () => {
   })
 
   it("are proven neither by tests that are skipped, nor by other words", () => {
+    // These are words to read, and no tests of this file.
     const code = `
       it.skip("CB-1 a", () => {})
       describe.skip("CB-2 b", () => {})

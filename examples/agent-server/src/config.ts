@@ -6,55 +6,37 @@
  */
 import * as ApiKey from "effect-resilience/http/ApiKey"
 import * as ClientAddress from "effect-resilience/http/ClientAddress"
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as LogLevel from "effect/LogLevel"
-import * as Option from "effect/Option"
+import type * as LogLevel from "effect/LogLevel"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import * as SchemaGetter from "effect/SchemaGetter"
-import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fileURLToPath } from "node:url"
+import {
+  duration,
+  httpUrl,
+  integer,
+  logLevel,
+  oneOf,
+  positive,
+  reader,
+  seconds,
+  secret,
+  secretUrl,
+  share,
+  text
+} from "./config/variables.ts"
 import * as Origins from "./http/origins.ts"
 import { type LetterKey, parse as parseLetterKeys } from "./letters/encryption.ts"
 import { tiers } from "./limits/limits.ts"
 import type * as Logging from "./logging.ts"
 import type { Overrides } from "./policies/values.ts"
+import { type Provider, providerOf } from "./providers/settings.ts"
 import { CannotStart } from "./startup/CannotStart.ts"
 import * as ShutdownTimes from "./startup/shutdownTimes.ts"
 import * as Speech from "./voice/settings.ts"
-
-/** Language models that this process simulates. */
-export interface Simulated {
-  readonly _tag: "Simulated"
-  /** The first choice. */
-  readonly model: string
-  readonly seed: number
-}
-
-/** Language models at real endpoints; at least one of them is there. */
-export interface Real {
-  readonly _tag: "Real"
-  /** Any endpoint that speaks OpenAI's chat completions. The second model is at the same place. */
-  readonly openAi: {
-    readonly baseUrl: string
-    readonly apiKey: Redacted.Redacted | undefined
-    readonly model: string
-    readonly fallbackModel: string | undefined
-  } | undefined
-  readonly anthropic: {
-    readonly baseUrl: string | undefined
-    readonly apiKey: Redacted.Redacted | undefined
-    readonly model: string | undefined
-  } | undefined
-}
-
-/** Where the language models are. */
-export type Provider = Simulated | Real
 
 /** The server's settings. README.md has the table of the variables. */
 export class Settings extends Context.Service<Settings, {
@@ -100,91 +82,6 @@ export class Settings extends Context.Service<Settings, {
   readonly metricsPath: string
 }>()("agent-server/config/Settings") {}
 
-/** How a variable is read, and what is said of a bad one. */
-export interface Variable<A> {
-  /** What the variable must be, for people: "a port from 0 to 65535". */
-  readonly expected: string
-  readonly schema: Schema.ConstraintDecoder<A>
-  readonly secret?: boolean
-}
-
-const integer = (minimum: number, maximum: number): Variable<number> => ({
-  expected: `a whole number from ${minimum} to ${maximum}`,
-  schema: Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum }))
-})
-
-const oneOf = <const A extends string>(...values: ReadonlyArray<A>): Variable<A> => ({
-  expected: `one of ${values.join(", ")}`,
-  schema: Schema.Literals(values)
-})
-
-/** In any case, as other programs write them. */
-const logLevel: Variable<LogLevel.LogLevel> = {
-  expected: `one of ${LogLevel.values.join(", ").toLowerCase()}`,
-  schema: Schema.String.pipe(
-    Schema.decode(SchemaTransformation.toLowerCase()),
-    Schema.decode(SchemaTransformation.capitalize()),
-    Schema.decodeTo(Schema.Literals(LogLevel.values))
-  )
-}
-
-const text: Variable<string> = { expected: "some text", schema: Schema.String }
-
-/** A header value: what Node would refuse to send must not get that far. */
-const secret: Variable<Redacted.Redacted> = {
-  expected: "visible ASCII characters",
-  schema: Schema.RedactedFromValue(Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))),
-  secret: true
-}
-
-/** A URL that may have a password in it, and is never shown. */
-const secretUrl = (...schemes: ReadonlyArray<string>): Variable<Redacted.Redacted> => ({
-  expected: `a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
-  schema: Schema.RedactedFromValue(
-    Schema.String.check(
-      Schema.makeFilter((value) =>
-        URL.canParse(value) && schemes.some((scheme) => new URL(value).protocol === `${scheme}:`)
-        && new URL(value).hostname !== ""
-      )
-    )
-  ),
-  secret: true
-})
-
-const httpUrl: Variable<string> = {
-  expected: "a URL that begins with http:// or https://",
-  schema: Schema.String.check(Schema.makeFilter((value) => /^https?:\/\//.test(value) && URL.canParse(value))),
-  // It may have a password in it.
-  secret: true
-}
-
-const seconds = (minimum: number, maximum: number): Variable<number> => ({
-  expected: `a number of seconds from ${minimum} to ${maximum}`,
-  schema: Schema.FiniteFromString.check(Schema.isBetween({ minimum, maximum }))
-})
-
-/** `1.5` is seconds, as in the other variables; `500 millis` and `2 minutes` say their unit. */
-const duration = (minimum: Duration.Duration, maximum: Duration.Duration): Variable<Duration.Duration> => ({
-  expected: `a time from ${Duration.format(minimum)} to ${Duration.format(maximum)}, such as 5 or "500 millis"`,
-  schema: Schema.Union([
-    Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Duration, {
-      decode: SchemaGetter.transform(Duration.seconds),
-      encode: SchemaGetter.transform(Duration.toSeconds)
-    })),
-    Schema.DurationFromString
-  ]).check(Schema.makeFilter((value) => Duration.between(value, { minimum, maximum })))
-})
-
-const share: Variable<number> = {
-  expected: "a number from 0 to 1",
-  schema: Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
-}
-
-const positive: Variable<number> = {
-  expected: "a number above zero",
-  schema: Schema.FiniteFromString.check(Schema.isBetween({ minimum: 1e-6, maximum: 1e12 }))
-}
-
 /** Keys and proxies have a form of their own, and their package says what is wrong with it. */
 const apiKeys = (text: string, complaints: Array<string>): ReadonlyArray<ApiKey.Key> =>
   Result.match(text === "" ? Result.succeed([]) : ApiKey.parse(text, { tiers }), {
@@ -224,60 +121,6 @@ const letterKeys = (text: string, complaints: Array<string>): ReadonlyArray<Lett
     },
     onSuccess: (keys) => keys
   })
-
-/** Reads a variable. Where it is bad, a line about it goes to `complaints`, and reading goes on. */
-const reader =
-  (complaints: Array<string>) =>
-  <A, B>(name: string, variable: Variable<A>, fallback: B): Effect.Effect<A | B, Config.ConfigError> =>
-    Effect.map(Config.option(Config.String(name)), (found) => {
-      const value = Option.getOrElse(found, () => "").trim()
-      if (value === "") return fallback
-      const decoded = Schema.decodeUnknownOption(variable.schema)(value)
-      if (Option.isSome(decoded)) return decoded.value
-      complaints.push(
-        variable.secret === true
-          ? `${name} must be ${variable.expected}; what it is set to is not shown`
-          : `${name} must be ${variable.expected}, and is ${JSON.stringify(value.slice(0, 200))}`
-      )
-      return fallback
-    })
-
-/** Reads the variables of the environment. */
-export type Reader = ReturnType<typeof reader>
-
-/** OpenAI's own models have a smaller one beside them; of a server with models of other names nobody knows. */
-const fallbackModelOf = (model: string, given: string | undefined): string | undefined => {
-  const fallback = given ?? (model.startsWith("gpt-") ? "gpt-4o-mini" : undefined)
-  return fallback === model ? undefined : fallback
-}
-
-/** Of real providers, those that something says where they are, or with which key; where nothing does, simulated ones. */
-const providerOf = (values: {
-  readonly baseUrl: string | undefined
-  readonly apiKey: Redacted.Redacted | undefined
-  readonly model: string
-  readonly fallbackModel: string | undefined
-  readonly anthropicBaseUrl: string | undefined
-  readonly anthropicApiKey: Redacted.Redacted | undefined
-  readonly anthropicModel: string | undefined
-  readonly simSeed: number
-}): Provider => {
-  const { anthropicApiKey, anthropicBaseUrl, anthropicModel, apiKey, baseUrl, fallbackModel, model, simSeed } = values
-  const openAi = baseUrl === undefined && apiKey === undefined
-    ? undefined
-    : {
-      baseUrl: baseUrl ?? "https://api.openai.com/v1",
-      apiKey,
-      model,
-      fallbackModel: fallbackModelOf(model, fallbackModel)
-    }
-  const anthropic = anthropicBaseUrl === undefined && anthropicApiKey === undefined
-    ? undefined
-    : { baseUrl: anthropicBaseUrl, apiKey: anthropicApiKey, model: anthropicModel }
-  return openAi === undefined && anthropic === undefined
-    ? { _tag: "Simulated", model, seed: simSeed }
-    : { _tag: "Real", openAi, anthropic }
-}
 
 const besideTheExample = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
 

@@ -1,10 +1,12 @@
 /** The command line of dead letters, against a server that runs. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { begin, dlq, dlqAlone, dlqInTerminal } from "./support/cli.ts"
 import { json } from "./support/client.ts"
-import { admin, breakModels, eventually, failing, saidIn, statesOf } from "./support/letters.ts"
+import { admin, breakModels, failing, saidIn, statesOf } from "./support/letters.ts"
 import { adminKey, type RunningServer, startFresh } from "./support/server.ts"
+import { until } from "./support/until.ts"
 
 const quiet = { LOG_LEVEL: "error" }
 
@@ -95,12 +97,12 @@ describe("dlq", () => {
       Effect.gen(function*() {
         const { server, sessions } = yield* withLetters(12, { latency_ms: 250 })
         const running = begin(server, "redrive", "--all", "--concurrency", "2")
-        yield* eventually(Effect.sync(running.stderr), (text) => text.includes("redriving 3/12"))
+        yield* Eventually.met(() => running.stderr().includes("redriving 3/12"))
         running.interrupt()
         const { code, stderr } = yield* Effect.promise(() => running.ended)
         expect(code).toBe(130)
         expect(stderr).toMatch(/Stopped after \d+ of 12\. The others are as they were; redrive again to go on\./)
-        const states = yield* eventually(statesOf(server), (all) => !Object.values(all).includes("Redriving"))
+        const states = yield* until(statesOf(server), (all) => !Object.values(all).includes("Redriving"))
         const archived = Object.values(states).filter((state) => state === "Archived").length
         expect(archived).toBeGreaterThanOrEqual(3)
         expect(archived).toBeLessThan(12)

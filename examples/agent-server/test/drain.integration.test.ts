@@ -1,21 +1,20 @@
 /** Leaving: what the server does when it is told to stop, and that no client notices where none has to. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as HaProxyServer from "@effect-resilience/testing/HaProxyServer"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { chat, events, json, request, setFaults } from "./support/client.ts"
 import { adminKey, type RunningServer, runToEnd, start, startFresh, temporaryFolder } from "./support/server.ts"
+import { until } from "./support/until.ts"
 import { connect, keepAlive } from "./support/wire.ts"
 
-const until = (condition: () => boolean) =>
-  Effect.repeat(Effect.sync(condition), { schedule: Schedule.spaced("20 millis"), until: (is) => is })
-
 /** The server says it in its log, so nobody has to guess how long it takes. */
-const untilSaid = (server: RunningServer, text: string) => until(() => server.output().includes(text))
+const untilSaid = (server: RunningServer, text: string) =>
+  Eventually.met(() => server.output().includes(text), { within: "1 minute" })
 
 const stopping = (server: RunningServer, signal: "SIGTERM" | "SIGINT" = "SIGTERM") =>
   Effect.forkChild(Effect.promise(() => server.stop(signal)), { startImmediately: true })
@@ -26,10 +25,7 @@ describe("told to stop", () => {
       const server = yield* startFresh({ PRE_STOP_DELAY: "2" })
       const client = yield* keepAlive(1)
       const get = (path: string) => Effect.promise(() => client.send(`${server.origin}${path}`))
-      const before = yield* Effect.repeat(get("/readyz"), {
-        schedule: Schedule.spaced("50 millis"),
-        until: ({ status }) => status === 200
-      })
+      const before = yield* until(get("/readyz"), ({ status }) => status === 200)
       expect(before.headers.connection).toBe("keep-alive")
 
       const ending = yield* stopping(server)

@@ -1,17 +1,14 @@
 /** A provider that is known to be ill is not asked: what its health checks say moves the chain to the next one, and back. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import { admin, chat, json, request, setFaultsOf, unlimited } from "./support/client.ts"
 import { type RunningServer, startFresh } from "./support/server.ts"
+import { until } from "./support/until.ts"
 import { say } from "./support/voice.ts"
 import { recordingOf } from "./support/wav.ts"
 
 const untilState = (server: RunningServer, check: string, state: string) =>
-  Effect.repeat(Effect.map(request(server, "/health/ready"), (reply) => json(reply).checks[check]), {
-    schedule: Schedule.spaced("50 millis"),
-    until: (is) => is === state
-  })
+  until(Effect.map(request(server, "/health/ready"), (reply) => json(reply).checks[check]), (is) => is === state)
 
 /** How many calls a provider has had; health checks are none. */
 const callsOf = (server: RunningServer, provider: string) =>
@@ -37,10 +34,7 @@ describe("HP7: the chain moves with the health of a provider", () => {
       yield* setFaultsOf(server, { "llm-primary": { down: false } })
       yield* untilState(server, "llm-primary", "Healthy")
       const served = Effect.map(chat(server, { message: "Faro" }, unlimited), (reply) => json(reply).served)
-      const back = yield* Effect.repeat(served, {
-        schedule: Schedule.spaced("50 millis"),
-        until: ({ degraded }) => !degraded
-      })
+      const back = yield* until(served, ({ degraded }) => !degraded)
       expect(back).toEqual({ route: "gpt-4o", degraded: false, attempts: 1 })
     }).pipe(Effect.scoped))
 

@@ -1,25 +1,18 @@
 /** What the server says of itself and of what it needs, and what follows from it. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Schedule from "effect/Schedule"
 import { chat, json, request, setFaults, unlimited } from "./support/client.ts"
 import { samplesOf } from "./support/metrics.ts"
 import { adminKey, type RunningServer, startFresh, unlimitedKey } from "./support/server.ts"
+import { providers } from "./support/simulated.ts"
+import { until } from "./support/until.ts"
 import { completion, replyJson, type Upstream, upstream } from "./support/upstream.ts"
 import { connect } from "./support/wire.ts"
 
 /** Everything that a server without any settings asks. */
-const services = [
-  "llm-primary",
-  "llm-secondary",
-  "llm-anthropic",
-  "stt-primary",
-  "stt-backup",
-  "tts-primary",
-  "tts-backup",
-  "database"
-]
+const services = [...providers, "database"]
 
 /** One provider and no other. */
 const only = (provider: Upstream) => ({ OPENAI_BASE_URL: provider.baseUrl, OPENAI_FALLBACK_MODEL: "gpt-4o" })
@@ -28,10 +21,7 @@ const checksOf = (server: RunningServer) =>
   Effect.map(request(server, "/health/ready"), (reply) => ({ code: reply.status, ...json(reply) }))
 
 const untilState = (server: RunningServer, check: string, state: string) =>
-  Effect.repeat(checksOf(server), {
-    schedule: Schedule.spaced("50 millis"),
-    until: ({ checks }: { readonly checks: Record<string, string> }) => checks[check] === state
-  })
+  until(checksOf(server), ({ checks }) => checks[check] === state)
 
 describe("the probes", () => {
   it.live("HP5 have their names, no-store, HEAD and query strings, and say nothing of why", () =>
@@ -104,14 +94,14 @@ describe("a provider whose health checks fail", () => {
       provider.onProbe((response) => replyJson(response, "{}", 503))
       yield* untilState(server, "llm-primary", "Failed")
       const route = Effect.map(chat(server, { message: "hello" }, unlimited), (reply) => json(reply).served?.route)
-      yield* Effect.repeat(route, { schedule: Schedule.spaced("50 millis"), until: (name) => name !== "gpt-4o" })
+      yield* until(route, (name) => name !== "gpt-4o")
       const calls = provider.calls.length
       expect(yield* route).not.toBe("gpt-4o")
       expect(provider.calls.length).toBe(calls)
 
       provider.onProbe((response) => replyJson(response, "{}"))
       yield* untilState(server, "llm-primary", "Healthy")
-      yield* Effect.repeat(route, { schedule: Schedule.spaced("50 millis"), until: (name) => name === "gpt-4o" })
+      yield* until(route, (name) => name === "gpt-4o")
     }).pipe(Effect.scoped))
 
   it.live("is not one that has no list of models, or says that we ask too often; a refused key is", () =>
@@ -131,10 +121,7 @@ describe("a provider whose health checks fail", () => {
       expect(keys[0]).toBe("Bearer sk-canary")
       provider.onProbe((response) => replyJson(response, "{}", 429))
       const asked = provider.probes()
-      yield* Effect.repeat(Effect.sync(provider.probes), {
-        schedule: Schedule.spaced("50 millis"),
-        until: (count) => count > asked + 4
-      })
+      yield* Eventually.met(() => provider.probes() > asked + 4)
       expect((yield* checksOf(server)).checks["llm-primary"]).toBe("Healthy")
       provider.onProbe((response) => replyJson(response, "{}", 401))
       yield* untilState(server, "llm-primary", "Failed")
@@ -147,28 +134,19 @@ describe("at the door", () => {
     Effect.gen(function*() {
       const server = yield* startFresh({ MAX_IN_FLIGHT: "2" })
       // Checks are asked once at the start, and one that had met the fault would not be known for a while.
-      yield* Effect.repeat(request(server, "/readyz"), {
-        schedule: Schedule.spaced("20 millis"),
-        until: ({ status }) => status === 200
-      })
+      yield* until(request(server, "/readyz"), ({ status }) => status === 200)
       yield* setFaults(server, { hang: true })
       const waiting = yield* Effect.forEach([1, 2], () =>
         Effect.forkChild(chat(server, { message: "hello?" }), { startImmediately: true }))
-      const refused = yield* Effect.repeat(request(server, "/v1/agents"), {
-        schedule: Schedule.spaced("20 millis"),
-        until: ({ status }) =>
-          status === 503
-      })
+      const refused = yield* until(request(server, "/v1/agents"), ({ status }) =>
+        status === 503)
       expect(json(refused)).toMatchObject({ code: "overloaded", retry_after: 1, type: "/problems/overloaded" })
       expect(json(refused).request_id).toBe(refused.headers.get("x-request-id"))
       expect((yield* request(server, "/livez")).status).toBe(200)
       expect((yield* request(server, "/readyz?x=1")).status).toBe(200)
       // Whoever goes away makes room.
       yield* Fiber.interruptAll(waiting)
-      yield* Effect.repeat(request(server, "/v1/agents"), {
-        schedule: Schedule.spaced("20 millis"),
-        until: ({ status }) => status === 200
-      })
+      yield* until(request(server, "/v1/agents"), ({ status }) => status === 200)
     }).pipe(Effect.scoped))
 
   it.live("floods of headers are refused, many small ones as well as large ones, and the server goes on", () =>

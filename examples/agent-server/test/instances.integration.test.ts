@@ -7,9 +7,10 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Environment } from "../src/storm/instance.ts"
 import { admin, chat, events, json, type Reply, request, setFaults, setFaultsOf, unlimited } from "./support/client.ts"
-import { breakModels, eventually, failing, redrive, saidIn, statesOf } from "./support/letters.ts"
+import { breakModels, failing, redrive, saidIn, statesOf } from "./support/letters.ts"
 import { samplesOf } from "./support/metrics.ts"
 import { type RunningServer, startFresh, unlimitedKey } from "./support/server.ts"
+import { until } from "./support/until.ts"
 
 /** Two instances, and what they have in common. */
 const two = (environment: Environment = {}) =>
@@ -50,7 +51,7 @@ const stateOf = (server: RunningServer, name: string): Effect.Effect<string> =>
 
 /** Which route answers, when this one is to. */
 const routeAt = (server: RunningServer, expected: string): Effect.Effect<string> =>
-  eventually(
+  until(
     Effect.map(chat(server, { message: "and now?" }, unlimited), (reply) => json(reply).served.route),
     (route) => route === expected
   )
@@ -199,7 +200,9 @@ RealServer.describe("redis-server", "two instances", () => {
         // The survivor goes on with what the dead one had begun, and with what it never saw.
         yield* Effect.forEach(cut, (nth) =>
           Effect.gen(function*() {
-            const reply = yield* eventually(say(survivor, nth), (reply) => replyIn(reply, nth) !== undefined)
+            const reply = yield* until(say(survivor, nth), (reply) => replyIn(reply, nth) !== undefined, {
+              every: "250 millis"
+            })
             remember(nth, replyIn(reply, nth))
           }), { concurrency: 16 })
         expect(acknowledged.size).toBe(300)

@@ -1,4 +1,5 @@
 /** Turns that failed for good: kept, told, and completed once. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -6,8 +7,9 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { chat, events, json, request } from "./support/client.ts"
-import { admin, breakModels, eventually, failing, redrive, redriveEvents, saidIn, statesOf } from "./support/letters.ts"
+import { admin, breakModels, failing, redrive, redriveEvents, saidIn, statesOf } from "./support/letters.ts"
 import { type RunningServer, start, startFresh, temporaryFolder, unlimitedKey } from "./support/server.ts"
+import { until } from "./support/until.ts"
 import { replyJson, upstream } from "./support/upstream.ts"
 import { say } from "./support/voice.ts"
 import { recordingOf } from "./support/wav.ts"
@@ -114,12 +116,9 @@ describe("a turn that fails for good", () => {
       )
       expect(statuses).toEqual([400, 404, 404, 422, 422].map((status) => [status, null]))
       const left = yield* Effect.forkChild(chat(server, { message: "hang" }))
-      yield* eventually(
-        Effect.sync(() => provider.calls.some(({ body }) => body.messages.at(-1).content === "hang")),
-        Boolean
-      )
+      yield* Eventually.met(() => provider.calls.some(({ body }) => body.messages.at(-1).content === "hang"))
       yield* Fiber.interrupt(left)
-      yield* eventually(Effect.sync(() => provider.calls.at(-1)?.aborted() === true), Boolean)
+      yield* Eventually.met(() => provider.calls.at(-1)?.aborted() === true)
       expect(yield* statesOf(server)).toEqual({})
     }).pipe(Effect.scoped), 60_000)
 
@@ -225,7 +224,7 @@ describe("redriving", () => {
         yield* Effect.forkChild(Effect.exit(redrive(first, { filter: { state: ["Dead"] }, concurrency: 6 })))
         const archived = (states: Readonly<Record<string, string>>) =>
           Object.values(states).filter((state) => state === "Archived").length
-        yield* eventually(statesOf(first), (states) => archived(states) >= 8)
+        yield* until(statesOf(first), (states) => archived(states) >= 8)
         yield* Effect.promise(() => first.stop("SIGKILL"))
 
         const second = yield* start(folder, quiet)
@@ -234,9 +233,10 @@ describe("redriving", () => {
         expect(archived(states)).toBeGreaterThanOrEqual(8)
         expect(archived(states)).toBeLessThan(40)
         // What the dead process had in hand is free when its lease has ended.
-        yield* eventually(
+        yield* until(
           Effect.andThen(redrive(second, { filter: { state: ["Dead"] }, concurrency: 6 }), statesOf(second)),
-          (states) => archived(states) === 40
+          (states) => archived(states) === 40,
+          { every: "250 millis" }
         )
         for (const [index, { sessionId }] of dead.entries()) {
           expectOneTurn(yield* saidIn(second, sessionId), `trip ${index}`)
@@ -317,7 +317,7 @@ describe("letters that nobody has to ask for", () => {
       yield* Effect.sleep("1 second")
       expect(yield* attempts).toBe(before)
       yield* Effect.forEach(names, (name) => admin(server, `/admin/circuit-breakers/${name}/reset`, {}))
-      yield* eventually(statesOf(server), (states) => states[letterId] === "Archived")
+      yield* until(statesOf(server), (states) => states[letterId] === "Archived")
       expectOneTurn(yield* saidIn(server, sessionId), "Lisbon")
     }).pipe(Effect.scoped), 60_000)
 

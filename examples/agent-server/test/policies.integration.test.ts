@@ -9,6 +9,7 @@ import { admin, chat, json, type Reply, request, setFaults, unlimited } from "./
 import * as defaults from "./support/policies.ts"
 import { changed } from "./support/policies.ts"
 import { adminKey, type RunningServer, runToEnd, start, temporaryFolder } from "./support/server.ts"
+import { until } from "./support/until.ts"
 
 const quiet = { LOG_LEVEL: "error" }
 
@@ -40,10 +41,6 @@ const put = (
   })
 
 const inForce = (server: RunningServer) => Effect.map(admin(server, "/admin/policies"), json)
-
-/** Asks until it is so. */
-const until = <A>(ask: Effect.Effect<A>, isSo: (answer: A) => boolean): Effect.Effect<A> =>
-  Effect.flatMap(ask, (answer) => isSo(answer) ? Effect.succeed(answer) : Effect.delay(until(ask, isSo), "100 millis"))
 
 const untilVersion = (server: RunningServer, version: number) =>
   until(inForce(server), (policies) => policies.version === version)

@@ -4,6 +4,7 @@ import * as RateLimitHeaders from "effect-resilience/http/RateLimitHeaders"
 import * as Effect from "effect/Effect"
 import { chat, events, json, type Reply, request, setFaults } from "./support/client.ts"
 import { adminKey, type RunningServer, runToEnd, startFresh } from "./support/server.ts"
+import { until } from "./support/until.ts"
 import { completion, replyJson, upstream } from "./support/upstream.ts"
 
 const keys = { API_KEYS: "alice:alice-key:free,bob:bob-key:standard,carol:carol-key:unlimited", LOG_LEVEL: "error" }
@@ -225,9 +226,7 @@ describe("a provider", () => {
         peek(server, "llm-primary", "llm-primary"),
         (rules) => rules[2].limit - rules[2].remaining
       )
-      const charged = yield* Effect.repeat(Effect.andThen(Effect.sleep("20 millis"), cost), {
-        until: (spent) => spent > 0 && spent < 0.003
-      })
+      const charged = yield* until(cost, (spent) => spent > 0 && spent < 0.003)
       expect(charged).toBeGreaterThan(0)
     }).pipe(Effect.scoped))
 })

@@ -1,4 +1,5 @@
 /** With `OPENAI_BASE_URL` the server speaks to a provider that is not its own. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { chat, events, json, request } from "./support/client.ts"
@@ -98,14 +99,12 @@ describe("a provider of the environment", () => {
           body: JSON.stringify({ message: "hi", stream }),
           signal: leave.signal
         }).then((response) => response.text()).catch(() => "left")
-        yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => provider.calls.length > seen })
+        yield* Eventually.met(() => provider.calls.length > seen)
         leave.abort()
         expect(yield* Effect.promise(() => talking)).toBe("left")
-        yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => provider.calls[seen]?.aborted() === true })
+        yield* Eventually.met(() => provider.calls[seen]?.aborted() === true)
       }
-      yield* Effect.repeat(Effect.sleep("10 millis"), {
-        until: () => (server.output().match(/"status":499/g) ?? []).length === 2
-      })
+      yield* Eventually.met(() => (server.output().match(/"status":499/g) ?? []).length === 2)
     }).pipe(Effect.scoped))
 
   it.live("that nobody listens at is an apology, not a crash", () =>

@@ -15,7 +15,7 @@ const follow = (server: RunningServer) =>
     return read(response.body)
   })
 
-/** The next transition. Health tells of itself in between. */
+/** The next transition, which is `any` like all JSON here. Health tells of itself in between. */
 const nextTransition = async (signals: AsyncGenerator<ServerSentEvent>): Promise<any> => {
   for (;;) {
     const { value } = await signals.next()

@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -26,19 +25,20 @@ import {
   temporaryFolder,
   unlimitedKey
 } from "./support/server.ts"
+import { until } from "./support/until.ts"
 import { completion, replyJson, upstream } from "./support/upstream.ts"
 
 const stateOf = (server: RunningServer, check: string) =>
   Effect.map(request(server, "/health/ready"), (reply): string => json(reply).checks[check])
 
 const untilState = (server: RunningServer, check: string, state: string) =>
-  Effect.repeat(stateOf(server, check), { schedule: Schedule.spaced("50 millis"), until: (found) => found === state })
+  until(stateOf(server, check), (found) => found === state)
 
 /** On a busy machine Redis may answer too late for a call, which is let through then. Not for ever. */
 const untilRoute = (server: RunningServer, route: string) =>
-  Effect.repeat(
+  until(
     Effect.map(chat(server, { message: "and you?" }, unlimited), (reply) => json(reply).served?.route),
-    { schedule: Schedule.spaced("50 millis"), until: (found) => found === route }
+    (found) => found === route
   )
 
 const operator = { headers: { "x-api-key": adminKey } } as const
@@ -71,9 +71,8 @@ describe("with DATABASE_URL", () => {
             samplesOf(server),
             (samples) => ["used", "idle"].map((state) => samples.get(`db_client_connection_count{state=${state}}`))
           )
-        const until = (server: RunningServer, used: number) =>
-          Effect.repeat(pool(server), { schedule: Schedule.spaced("50 millis"), until: ([found]) => found === used })
-        expect(yield* until(busy, 0)).toEqual([0, 20])
+        const untilUsed = (server: RunningServer, used: number) => until(pool(server), ([found]) => found === used)
+        expect(yield* untilUsed(busy, 0)).toEqual([0, 20])
 
         const sql = yield* Layer.build(PgClient.layer({ url: Redacted.make(url) })).pipe(
           Effect.map(Context.get(SqlClient.SqlClient))
@@ -84,11 +83,11 @@ describe("with DATABASE_URL", () => {
             Array.from({ length: 3 }),
             () => Effect.forkChild(chat(busy, { message: "Lisbon" }, unlimited))
           )
-          expect(yield* until(busy, 3)).toEqual([3, 17])
-          expect(yield* until(other, 0)).toEqual([0, 20])
+          expect(yield* untilUsed(busy, 3)).toEqual([3, 17])
+          expect(yield* untilUsed(other, 0)).toEqual([0, 20])
           yield* Fiber.interruptAll(waiting)
         }))
-        yield* until(busy, 0)
+        yield* untilUsed(busy, 0)
       }).pipe(Effect.scoped),
     90_000
   )
@@ -276,10 +275,7 @@ describe("a database that accepts and never answers", () => {
       // What the journal bridges it bridges here, too.
       expect([plain.status, json(plain).reply]).toEqual([200, expect.stringContaining("Lisbon")])
       proxy.pass()
-      const again = yield* Effect.repeat(chat(server, { message: "once" }, { headers }), {
-        schedule: Schedule.spaced("200 millis"),
-        until: ({ status }) => status === 200
-      })
+      const again = yield* until(chat(server, { message: "once" }, { headers }), ({ status }) => status === 200)
       expect(json(again).session_id).not.toBe("")
     }).pipe(Effect.scoped), 120_000)
 })
@@ -295,10 +291,7 @@ describe("while the database is away", () => {
     }))
 
   const untilStored = (server: RunningServer, id: string, turns: number) =>
-    Effect.repeat(contents(server, id), {
-      schedule: Schedule.spaced("100 millis"),
-      until: ({ said }) => said.length === turns
-    })
+    until(contents(server, id), ({ said }) => said.length === turns)
 
   it.live(
     "FB-8 chats go on, and all that was acknowledged is stored once it is back, in order and once",
@@ -338,10 +331,7 @@ describe("while the database is away", () => {
         const other = yield* startFresh(environment)
         expect((yield* untilStored(other, known, 3)).said).toEqual(["Lisbon", "by train", "in May"])
         expect((yield* untilStored(other, begun, 2)).said).toEqual(["Oslo", "by ship"])
-        yield* Effect.repeat(contents(other, gone), {
-          schedule: Schedule.spaced("100 millis"),
-          until: ({ status }) => status === 404
-        })
+        yield* until(contents(other, gone), ({ status }) => status === 404)
 
         // And once more, without dying.
         yield* postgres.stop

@@ -1,11 +1,11 @@
 /** What the server tells of itself, as those read it who want to know: Prometheus, a collector of traces, whoever reads the log. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as OtlpCollector from "@effect-resilience/testing/OtlpCollector"
 import * as PrometheusServer from "@effect-resilience/testing/PrometheusServer"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import { describe, expect, it } from "@effect/vitest"
 import * as Metrics from "effect-resilience/Metrics"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import { spawnSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { get } from "node:http"
@@ -17,13 +17,6 @@ import { adminKey, type RunningServer, startFresh, temporaryFolder } from "./sup
 import { completion, replyJson, upstream } from "./support/upstream.ts"
 import { say } from "./support/voice.ts"
 import { recordingOf } from "./support/wav.ts"
-
-/** Again until it holds: an assertion that fails is a defect, and counts as "not yet". */
-const eventually = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.catchCause(self, Effect.fail).pipe(
-    Effect.retry(Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))),
-    Effect.catch(Effect.failCause)
-  )
 
 const quick = { PRE_STOP_DELAY: "0", OTEL_BSP_SCHEDULE_DELAY: "100" }
 const traceId = "0af7651916cd43dd8448eb211c80319c"
@@ -54,7 +47,7 @@ describe("traces", () => {
         headers: { traceparent: `00-${traceId}-${callerId}-01` }
       })
       expect(reply.status).toBe(200)
-      const spans = yield* eventually(Effect.sync(() => {
+      const spans = yield* Eventually.holds(Effect.sync(() => {
         const found = collector.spans.filter((span) => span.traceId === traceId)
         expect(found.some(({ name }) => name.startsWith("POST /v1"))).toBe(true)
         return found
@@ -103,7 +96,7 @@ describe("traces", () => {
       yield* setFaultsOf(server, { "stt-primary": { down: true } })
       const headers = { traceparent: `00-${traceId}-${callerId}-01` }
       expect((yield* say(server, recordingOf("Three days in Lisbon?"), { headers })).status).toBe(200)
-      const spans = yield* eventually(Effect.sync(() => {
+      const spans = yield* Eventually.holds(Effect.sync(() => {
         const found = collector.spans.filter((span) => span.traceId === traceId)
         expect(found.some(({ name }) => name === "POST /v1/speech_to_speech")).toBe(true)
         return found
@@ -149,7 +142,7 @@ describe("traces", () => {
       expect((yield* request(server, "/v1/agents")).status).toBe(200)
       // Nobody but the apology answers.
       expect((yield* chat(server, { message: "Hello?" })).headers.get("x-degraded")).toBe("true")
-      yield* eventually(Effect.sync(() => {
+      yield* Eventually.holds(Effect.sync(() => {
         expect(collector.spans.map(({ name }) => name)).toContain("chat gpt-4o")
         expect(collector.spans.map(({ name }) => name)).toContain("POST /v1/agents/:agent/chat")
       }))
@@ -276,7 +269,7 @@ describe("metrics", () => {
         while (!text.includes("event: delta")) text += new TextDecoder().decode((await reader.read()).value)
         controller.abort()
       })
-      yield* eventually(Effect.gen(function*() {
+      yield* Eventually.holds(Effect.gen(function*() {
         const samples = yield* samplesOf(server)
         const outcome = (kind: string) =>
           samples.get(`llm_requests_total{model=gpt-4o,outcome=${kind},provider=openai}`)
@@ -296,7 +289,7 @@ RealServer.describe("prometheus", "a real Prometheus", () => {
         concurrency: 5
       })
       const prometheus = yield* PrometheusServer.make({ targets: [new URL(server.origin).host], scrapeMillis: 1_000 })
-      yield* eventually(Effect.gen(function*() {
+      yield* Eventually.holds(Effect.gen(function*() {
         expect(yield* prometheus.targets).toEqual([{ health: "up", lastError: "" }])
         expect((yield* prometheus.query("up"))[0]?.value).toBe(1)
         const [chats] = yield* prometheus.query("sum(http_requests_total{endpoint=\"/v1/agents/:agent/chat\"})")
@@ -320,7 +313,7 @@ describe("the log", () => {
     Effect.gen(function*() {
       const server = yield* startFresh()
       const reply = yield* chat(server, { message: "Hello?" }, { headers: { "x-request-id": "r-1" } })
-      yield* eventually(Effect.sync(() => {
+      yield* Eventually.holds(Effect.sync(() => {
         const line = linesOf(server).find((line) => line["request_id"] === "r-1" && line["msg"] === "request")
         expect(line).toMatchObject({
           level: "INFO",
@@ -338,7 +331,7 @@ describe("the log", () => {
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "debug", LOG_DEBUG_SHARE: "1" })
       for (const path of ["/metrics", "/readyz", "/v1/agents"]) yield* request(server, path)
-      yield* eventually(Effect.sync(() => {
+      yield* Eventually.holds(Effect.sync(() => {
         const levels = linesOf(server).filter(({ msg }) => msg === "request").map(({ level, route }) => [route, level])
         expect(Object.fromEntries(levels)).toEqual({ "/metrics": "DEBUG", "/readyz": "DEBUG", "/v1/agents": "INFO" })
       }))
@@ -349,7 +342,7 @@ describe("the log", () => {
       const none = yield* startFresh({ LOG_LEVEL: "debug", LOG_DEBUG_SHARE: "0" })
       const all = yield* startFresh({ LOG_LEVEL: "debug", LOG_DEBUG_SHARE: "1" })
       for (const server of [none, all]) yield* request(server, "/health/live")
-      yield* eventually(Effect.sync(() => {
+      yield* Eventually.holds(Effect.sync(() => {
         expect(linesOf(all).some(({ level, route }) => level === "DEBUG" && route === "/health/live")).toBe(true)
       }))
       expect(linesOf(none).some(({ level }) => level === "DEBUG")).toBe(false)
@@ -360,7 +353,7 @@ describe("the log", () => {
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_FORMAT: "text" })
       yield* request(server, "/v1/agents", { headers: { "x-request-id": "r-2" } })
-      yield* eventually(Effect.sync(() => {
+      yield* Eventually.holds(Effect.sync(() => {
         expect(server.output()).toMatch(
           /^\S+Z INFO  request .*request_id=r-2 method=GET route=\/v1\/agents status=200/m
         )
@@ -375,7 +368,7 @@ describe("the log", () => {
       for (let index = 0; index < 60; index++) {
         yield* request(server, "/v1/agents", { headers: { "x-request-id": `r-${index}` } })
       }
-      yield* eventually(Effect.sync(() => {
+      yield* Eventually.holds(Effect.sync(() => {
         expect(existsSync(`${file}.1`)).toBe(true)
         expect(readFileSync(file, "utf8")).toContain("\"r-59\"")
       }))
@@ -390,7 +383,7 @@ describe("the log", () => {
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_FILE: "/dev/full" })
       expect((yield* chat(server, { message: "Hello?" }, { headers: { "x-request-id": "r-3" } })).status).toBe(200)
-      yield* eventually(Effect.gen(function*() {
+      yield* Eventually.holds(Effect.gen(function*() {
         expect(linesOf(server).some((line) => line["request_id"] === "r-3")).toBe(true)
         expect((yield* samplesOf(server)).get("logs_dropped_total{reason=write}")).toBeGreaterThan(0)
       }))

@@ -2,9 +2,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Wav from "../src/audio/wav.ts"
-import { chat, events, json, request } from "./support/client.ts"
+import { chat, events, json, request, setFaultsOf } from "./support/client.ts"
 import { startFresh } from "./support/server.ts"
-import { say, setAllFaults } from "./support/voice.ts"
+import { providers } from "./support/simulated.ts"
+import { say } from "./support/voice.ts"
 import { recordingOf, silence } from "./support/wav.ts"
 
 const audioIn = (reply: { readonly audio_base64: string }) =>
@@ -132,7 +133,7 @@ describe("a service that fails", () => {
   it.live("is replaced by its backup, and the reply says so", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error" })
-      yield* setAllFaults(server, { "stt-primary": { down: true } })
+      yield* setFaultsOf(server, { "stt-primary": { down: true } })
       const deaf = yield* say(server, recordingOf("hi"))
       expect([deaf.status, deaf.headers.get("x-degraded"), deaf.headers.get("x-served-by")]).toEqual([
         200,
@@ -145,12 +146,12 @@ describe("a service that fails", () => {
       })
       expect(json(deaf).served.stages.asr.attempts).toBeGreaterThan(1)
 
-      yield* setAllFaults(server, { "stt-primary": { down: false }, "tts-primary": { garbage: true } })
+      yield* setFaultsOf(server, { "stt-primary": { down: false }, "tts-primary": { garbage: true } })
       const mute = yield* say(server, recordingOf("hi"))
       expect([mute.status, mute.headers.get("x-served-by")]).toEqual([200, "stt-primary, gpt-4o, tts-backup"])
       expect(audioIn(json(mute))._tag).toBe("Wav")
 
-      yield* setAllFaults(server, { "tts-primary": { garbage: false, truncate_stream_at: 2 } })
+      yield* setFaultsOf(server, { "tts-primary": { garbage: false, truncate_stream_at: 2 } })
       const cut = json(yield* say(server, recordingOf("hi")))
       expect([cut.served.route, audioIn(cut)._tag]).toEqual(["stt-primary, gpt-4o, tts-backup", "Wav"])
     }).pipe(Effect.scoped))
@@ -158,7 +159,7 @@ describe("a service that fails", () => {
   it.live("and goes on failing is left alone by its breaker, which the operator sees", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error" })
-      yield* setAllFaults(server, { "stt-primary": { error_rate: 1, status: 500 } })
+      yield* setFaultsOf(server, { "stt-primary": { error_rate: 1, status: 500 } })
       for (let turn = 0; turn < 6; turn++) expect((yield* say(server, recordingOf("hi"))).status).toBe(200)
       const circuits = json(
         yield* request(server, "/admin/circuit-breakers", { headers: { "x-api-key": "test-admin-key" } })
@@ -179,7 +180,7 @@ describe("a service that fails", () => {
   it.live("with its backup leaves the reply as text, if it is speech that fails, and is a problem if nothing was heard", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error" })
-      yield* setAllFaults(server, { "tts-primary": { down: true }, "tts-backup": { error_rate: 1, status: 503 } })
+      yield* setFaultsOf(server, { "tts-primary": { down: true }, "tts-backup": { error_rate: 1, status: 503 } })
       const text = yield* say(server, recordingOf("Lisbon"))
       expect([text.status, text.headers.get("x-degraded")]).toEqual([200, "true"])
       expect(json(text)).toMatchObject({
@@ -199,7 +200,7 @@ describe("a service that fails", () => {
       const { session_id } = json(text)
       expect(json(yield* request(server, `/v1/sessions/${session_id}`)).messages.length).toBe(2)
 
-      yield* setAllFaults(server, { "stt-primary": { down: true }, "stt-backup": { down: true } })
+      yield* setFaultsOf(server, { "stt-primary": { down: true }, "stt-backup": { down: true } })
       const deaf = yield* say(server, recordingOf("Lisbon"))
       expect([deaf.status, json(deaf).code]).toEqual([502, "bad_upstream"])
       const last = events(yield* say(server, recordingOf("Lisbon"), { stream: true })).at(-1)
@@ -209,13 +210,13 @@ describe("a service that fails", () => {
   it.live("by hanging is cut in time for the other one, and both for the text", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error", MAX_RUN_SECONDS: "5" })
-      yield* setAllFaults(server, { "stt-primary": { hang: true }, "tts-primary": { hang: true } })
+      yield* setFaultsOf(server, { "stt-primary": { hang: true }, "tts-primary": { hang: true } })
       const late = yield* say(server, recordingOf("hi"))
       expect([late.status, json(late).served.route]).toEqual([200, "stt-backup, gpt-4o, tts-backup"])
-      yield* setAllFaults(server, { "stt-primary": { hang: false }, "tts-backup": { hang: true } })
+      yield* setFaultsOf(server, { "stt-primary": { hang: false }, "tts-backup": { hang: true } })
       const mute = yield* say(server, recordingOf("hi"))
       expect([mute.status, json(mute).speech_error.code]).toEqual([200, "deadline_exceeded"])
-      yield* setAllFaults(server, { "stt-primary": { hang: true }, "stt-backup": { hang: true } })
+      yield* setFaultsOf(server, { "stt-primary": { hang: true }, "stt-backup": { hang: true } })
       const deaf = yield* say(server, recordingOf("hi"))
       expect([deaf.status, json(deaf).code]).toEqual([504, "deadline_exceeded"])
     }).pipe(Effect.scoped), 60_000)
@@ -226,27 +227,18 @@ describe("the simulated providers", () => {
     Effect.gen(function*() {
       const server = yield* startFresh()
       const listed = json(yield* request(server, "/sim/faults", { headers: { "x-api-key": "test-admin-key" } }))
-      const names = [
-        "llm-primary",
-        "llm-secondary",
-        "llm-anthropic",
-        "stt-primary",
-        "stt-backup",
-        "tts-primary",
-        "tts-backup"
-      ]
-      expect(Object.keys(listed)).toEqual(names)
+      expect(Object.keys(listed)).toEqual(providers)
       const changed = json(
-        yield* setAllFaults(server, { "tts-backup": { latency_ms: 5 }, "llm-anthropic": { down: true } })
+        yield* setFaultsOf(server, { "tts-backup": { latency_ms: 5 }, "llm-anthropic": { down: true } })
       )
       expect(changed).toEqual({
         ...listed,
         "tts-backup": { ...listed["tts-backup"], latency_ms: 5 },
         "llm-anthropic": { ...listed["llm-anthropic"], down: true }
       })
-      const unknown = yield* setAllFaults(server, { "tts-backup": { latency_ms: 7 }, "stt-third": { down: true } })
+      const unknown = yield* setFaultsOf(server, { "tts-backup": { latency_ms: 7 }, "stt-third": { down: true } })
       expect([unknown.status, json(unknown).code]).toEqual([400, "invalid_request"])
       expect(unknown.text).toContain("stt-third")
-      expect(json(yield* setAllFaults(server, {}))).toEqual(changed)
+      expect(json(yield* setFaultsOf(server, {}))).toEqual(changed)
     }).pipe(Effect.scoped))
 })

@@ -1,9 +1,9 @@
 /** With `STT_URL` and `TTS_URL` the server speaks to services that are not its own. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Wav from "../src/audio/wav.ts"
 import { json, request } from "./support/client.ts"
-import { eventually } from "./support/letters.ts"
 import { adminKey, runToEnd, startFresh } from "./support/server.ts"
 import { completion, replyJson, upstream } from "./support/upstream.ts"
 import { say } from "./support/voice.ts"
@@ -74,8 +74,7 @@ describe("services of the environment", () => {
       const server = yield* startFresh({ LOG_LEVEL: "error", TTS_URL: endless.baseUrl })
       const reply = json(yield* say(server, recordingOf("hi")))
       expect([reply.audio_base64, reply.speech_error.code]).toEqual([null, "bad_upstream"])
-      const cutOff = Effect.sync(() => endless.calls.every((call) => call.aborted()))
-      expect(yield* eventually(cutOff, Boolean)).toBe(true)
+      yield* Eventually.met(() => endless.calls.every((call) => call.aborted()))
     }).pipe(Effect.scoped))
 
   it.live("have the backup of the environment", () =>

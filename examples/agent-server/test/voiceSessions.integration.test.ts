@@ -1,21 +1,20 @@
 /** Speaking over an answer, and what is kept of how long turns took. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { chat, events, json, request } from "./support/client.ts"
+import { chat, events, json, request, setFaultsOf } from "./support/client.ts"
 import { type RunningServer, runToEnd, start, startFresh, temporaryFolder } from "./support/server.ts"
-import { say, setAllFaults } from "./support/voice.ts"
+import { say } from "./support/voice.ts"
 import { recordingOf } from "./support/wav.ts"
 
-/** The turns that were kept, the oldest first. */
+/** The turns that were kept, the oldest first. They are `any`: the tests say what must be in them. */
 const kept = (folder: string): ReadonlyArray<any> => {
   const path = join(folder, "logs", "metrics.jsonl")
   return existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : []
 }
-
-const until = (done: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: done })
 
 /** Begins a turn in a stream and waits until it is at this step. Hands out the session and the end of it. */
 const beginTurn = (server: RunningServer, step: string, query: Readonly<Record<string, string>> = {}) =>
@@ -39,7 +38,7 @@ const beginTurn = (server: RunningServer, step: string, query: Readonly<Record<s
       }
     }))
     const read = () => events({ status: response.status, headers: response.headers, text })
-    yield* until(() => text.includes(`"${step}"`) && text.endsWith("\n\n"))
+    yield* Eventually.met(() => text.includes(`"${step}"`) && text.endsWith("\n\n"))
     const sessionId: string = read()[0]?.data.session_id
     return {
       sessionId,
@@ -55,9 +54,9 @@ describe("a newer turn of a session", () => {
         const folder = yield* temporaryFolder
         const server = yield* start(folder, { LOG_LEVEL: "error" })
         const { session_id } = json(yield* say(server, recordingOf("begin")))
-        yield* setAllFaults(server, { [`${provider}-primary`]: { hang: true } })
+        yield* setFaultsOf(server, { [`${provider}-primary`]: { hang: true } })
         const older = yield* beginTurn(server, step, { session_id })
-        yield* setAllFaults(server, { [`${provider}-primary`]: { hang: false } })
+        yield* setFaultsOf(server, { [`${provider}-primary`]: { hang: false } })
         const newer = yield* say(server, recordingOf("Porto"), { query: { session_id } })
         expect([newer.status, json(newer).transcript]).toEqual([200, "Porto"])
         const last = yield* older.end
@@ -79,9 +78,9 @@ describe("a newer turn of a session", () => {
   it.live("interrupts also the first one, before there is anything of the session", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error" })
-      yield* setAllFaults(server, { "llm-primary": { hang: true } })
+      yield* setFaultsOf(server, { "llm-primary": { hang: true } })
       const older = yield* beginTurn(server, "Thinking")
-      yield* setAllFaults(server, { "llm-primary": { hang: false } })
+      yield* setFaultsOf(server, { "llm-primary": { hang: false } })
       const newer = yield* say(server, recordingOf("Porto"), { query: { session_id: older.sessionId } })
       expect([newer.status, json(newer).session_id]).toEqual([200, older.sessionId])
       expect(json(newer).reply).toContain("A good place to begin.")
@@ -92,10 +91,10 @@ describe("a newer turn of a session", () => {
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error" })
       const { session_id } = json(yield* chat(server, { message: "begin" }))
-      yield* setAllFaults(server, { "llm-primary": { hang: true } })
+      yield* setFaultsOf(server, { "llm-primary": { hang: true } })
       const older = yield* Effect.forkChild(say(server, recordingOf("Lisbon"), { query: { session_id } }))
       yield* Effect.sleep("500 millis")
-      yield* setAllFaults(server, { "llm-primary": { hang: false } })
+      yield* setFaultsOf(server, { "llm-primary": { hang: false } })
       expect((yield* say(server, recordingOf("Porto"), { query: { session_id } })).status).toBe(200)
       const interrupted = yield* Fiber.join(older)
       expect([interrupted.status, json(interrupted).code]).toEqual([409, "turn_interrupted"])
@@ -104,7 +103,7 @@ describe("a newer turn of a session", () => {
   it.live("that is a bad one interrupts nothing", () =>
     Effect.gen(function*() {
       const server = yield* startFresh({ LOG_LEVEL: "error" })
-      yield* setAllFaults(server, { "llm-primary": { latency_ms: 1500 } })
+      yield* setFaultsOf(server, { "llm-primary": { latency_ms: 1500 } })
       const older = yield* beginTurn(server, "Thinking")
       const bad = yield* say(server, "no recording", { query: { session_id: older.sessionId } })
       expect(bad.status).toBe(422)
@@ -117,10 +116,10 @@ describe("a client that goes away", () => {
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
       const server = yield* start(folder, { LOG_LEVEL: "error" })
-      yield* setAllFaults(server, { "llm-primary": { hang: true } })
+      yield* setFaultsOf(server, { "llm-primary": { hang: true } })
       const left = yield* beginTurn(server, "Thinking")
       left.abort()
-      yield* until(() => kept(folder).length === 1)
+      yield* Eventually.met(() => kept(folder).length === 1)
       expect(kept(folder)).toMatchObject([{
         session_id: left.sessionId,
         outcome: "interrupted",
@@ -139,7 +138,7 @@ describe("how long turns took", () => {
       const voice = json(yield* say(server, recordingOf("Lisbon")))
       const text = json(yield* chat(server, { message: "Porto" }))
       yield* chat(server, { message: "Faro", stream: true })
-      yield* setAllFaults(server, { "tts-primary": { down: true }, "tts-backup": { down: true } })
+      yield* setFaultsOf(server, { "tts-primary": { down: true }, "tts-backup": { down: true } })
       yield* say(server, recordingOf("Lisbon"))
       const [first, second, third, fourth] = kept(folder)
       expect(first).toMatchObject({ session_id: voice.session_id, outcome: "completed", errors: 0 })
@@ -169,7 +168,7 @@ describe("how long turns took", () => {
       yield* chat(first, { message: "Porto" })
       const before = yield* averages(first)
       for (const stage of ["asr", "llm", "tts", "e2e", "pipeline"]) expect(before[stage]).toBeGreaterThan(0)
-      yield* setAllFaults(first, { "llm-primary": { hang: true } })
+      yield* setFaultsOf(first, { "llm-primary": { hang: true } })
       yield* beginTurn(first, "Thinking")
       yield* Effect.promise(() => first.stop("SIGKILL"))
 

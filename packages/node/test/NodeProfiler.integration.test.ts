@@ -52,6 +52,7 @@ const overheard = <A, E, R>(self: Effect.Effect<A, E, R>) =>
     Effect.sync(() => {
       const { disconnect, post } = Session.prototype
       const said: Array<string> = []
+      // `any`: the overloads of `post` have no type in common.
       Session.prototype.post = function(this: Session, ...message: Array<any>) {
         said.push(message[0])
         return Reflect.apply(post, this, message)

@@ -1,4 +1,5 @@
 import * as NodeServer from "@effect-resilience/node/NodeServer"
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { assert, describe, it } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -21,11 +22,11 @@ const long = { drainTimeout: "1 minute", terminationGracePeriod: "2 minutes" } a
 const until = (
   server: NodeServer.NodeServer["Service"],
   expected: { readonly open: number; readonly inFlight: number }
-): Effect.Effect<void> =>
-  Effect.flatMap(server.connections, ({ inFlight, open }) =>
-    open >= expected.open && inFlight >= expected.inFlight
-      ? Effect.void
-      : Effect.andThen(Effect.sleep(5), until(server, expected)))
+) =>
+  Eventually.answers(
+    server.connections,
+    ({ inFlight, open }) => open >= expected.open && inFlight >= expected.inFlight
+  )
 
 const begin = <A>(effect: Effect.Effect<A>) => Effect.forkChild(effect, { startImmediately: true })
 

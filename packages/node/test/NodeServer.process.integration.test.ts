@@ -1,5 +1,6 @@
 import * as SqliteClient from "@effect-resilience/node/SqliteClient"
 import { OtlpCollector } from "@effect-resilience/testing"
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -120,14 +121,11 @@ describe("a program that is told to stop", () => {
           }
         }
       })
-      const until = (count: number) =>
-        Effect.promise(async () => {
-          while (kept.length < count) await new Promise((resolve) => setTimeout(resolve, 5))
-        })
-      yield* until(20)
+      yield* Eventually.met(() => kept.length >= 20)
       program.kill("SIGTERM")
       yield* Effect.promise(() => program.says("draining"))
-      yield* until(kept.length + 20)
+      const before = kept.length
+      yield* Eventually.met(() => kept.length >= before + 20)
       program.kill("SIGKILL")
       const { signal } = yield* Effect.promise(() => program.ended)
       yield* Effect.promise(() => Promise.all(writers))

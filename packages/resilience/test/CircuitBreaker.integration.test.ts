@@ -1,4 +1,5 @@
 /** Effect's `HttpClient.withCircuitBreaker` on this engine, against a real server on a real socket. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
@@ -9,7 +10,6 @@ import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as Layer from "effect/Layer"
 import * as Core from "effect/persistence/CircuitBreaker"
-import * as Schedule from "effect/Schedule"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import { listening } from "./support/circuits.ts"
@@ -56,12 +56,6 @@ const layer = (options: Partial<CircuitBreaker.Options>) =>
   CircuitBreaker.layerCore({ name: "http", trip: CircuitBreaker.consecutive(5), ...options }).pipe(
     Layer.provide(CircuitBreaker.layerStoreMemory),
     Layer.provideMerge(NodeHttpClient.layerUndici)
-  )
-
-const until = (condition: () => boolean) =>
-  Effect.retry(
-    Effect.suspend(() => condition() ? Effect.void : Effect.fail("not yet")),
-    Schedule.spaced("5 millis").pipe(Schedule.upTo({ duration: "20 seconds" }))
   )
 
 /** What became of each of a thousand requests that were made at once: a status, or the reason of a rejection. */
@@ -126,7 +120,7 @@ describe("HttpClient.withCircuitBreaker on this engine", () => {
       yield* client.get(server.url)
       server.held = []
       const burst = yield* Effect.forkChild(thousand(client, server.url), { startImmediately: true })
-      yield* until(() => server.held?.length === 20)
+      yield* Eventually.met(() => server.held?.length === 20)
       yield* Effect.sleep("50 millis")
       assert.strictEqual(server.requests, 21)
       for (const answer of server.held.splice(0)) answer()
@@ -146,7 +140,7 @@ describe("HttpClient.withCircuitBreaker on this engine", () => {
       server.held = []
       const before = server.requests
       const arrivals = yield* Effect.forkChild(thousand(client, server.url), { startImmediately: true })
-      yield* until(() => server.held?.length === 1)
+      yield* Eventually.met(() => server.held?.length === 1)
       yield* Effect.sleep("50 millis")
       assert.strictEqual(server.requests, before + 1)
       server.held.splice(0).forEach((answer) => answer())

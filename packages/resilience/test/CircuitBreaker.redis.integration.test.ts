@@ -1,5 +1,6 @@
 /** Circuits in a real Redis, shared by real processes, some of which are killed. */
 import * as CircuitBreakerStoreSuite from "@effect-resilience/testing/CircuitBreakerStoreSuite"
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as RedisServer from "@effect-resilience/testing/RedisServer"
 import { assert, describe, it } from "@effect/vitest"
@@ -12,7 +13,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
 import * as Queue from "effect/Queue"
-import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/testing/TestClock"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -52,10 +52,8 @@ const withRedis = (options: CircuitBreaker.RedisOptions = {}) =>
 const make = (options: Partial<CircuitBreaker.Options> = {}) =>
   CircuitBreaker.make({ name: "shared", trip: CircuitBreaker.consecutive(1), openFor: "200 millis", ...options })
 
-const eventually = <A, E, R>(self: Effect.Effect<A, E, R>, accepts: (value: A) => boolean) =>
-  Effect.flatMap(self, (value) => accepts(value) ? Effect.succeed(value) : Effect.fail(value)).pipe(
-    Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "20 seconds" })))
-  )
+const isIn = (breaker: CircuitBreaker.Breaker, expected: string) =>
+  Effect.map(breaker.state(), (state) => assert.strictEqual(state, expected))
 
 /** Another process with a breaker of the same name: say a line, get its line. */
 const anotherProcess = (lease = 10_000) =>
@@ -98,7 +96,7 @@ RealServer.describe("redis-server", "CircuitBreaker in Redis", () => {
         assert.strictEqual(yield* c.say("fail"), "failed")
         for (const process of [a, b, c]) assert.strictEqual(yield* process.say("state"), "Open")
         const answers: Array<string> = []
-        yield* eventually(a.say("hold"), (answer) => answer === "holding")
+        yield* Eventually.answers(a.say("hold"), (answer) => answer === "holding")
         answers.push(yield* b.say("hold"), yield* c.say("hold"), yield* a.say("succeed"))
         assert.deepStrictEqual(answers, ["holding", "rejected HalfOpen", "rejected HalfOpen"])
       }).pipe(Effect.scoped, withRedis()), 60_000)
@@ -109,13 +107,13 @@ RealServer.describe("redis-server", "CircuitBreaker in Redis", () => {
         Effect.gen(function*() {
           const [a, b] = yield* Effect.all([anotherProcess(400), anotherProcess(400)], { concurrency: 2 })
           for (let i = 0; i < 3; i++) yield* a.say("fail")
-          yield* eventually(a.say("hold"), (answer) => answer === "holding")
+          yield* Eventually.answers(a.say("hold"), (answer) => answer === "holding")
           assert.strictEqual(yield* a.say("hold"), "holding")
           // Longer than the lease: whoever lives keeps its places.
           yield* Effect.sleep("1200 millis")
           assert.strictEqual(yield* b.say("succeed"), "rejected HalfOpen")
           yield* a.kill
-          yield* eventually(b.say("succeed"), (answer) => answer === "succeeded")
+          yield* Eventually.answers(b.say("succeed"), (answer) => answer === "succeeded")
           assert.strictEqual(yield* b.say("succeed"), "succeeded")
           assert.strictEqual(yield* b.say("state"), "Closed")
         }).pipe(Effect.scoped, withRedis()),
@@ -157,11 +155,8 @@ RealServer.describe("redis-server", "CircuitBreaker in Redis", () => {
               assert.strictEqual((yield* Fiber.join(failed))._tag, "CircuitStoreError")
             }).pipe(Effect.provide(TestClock.layer()))
             yield* server.resume
-            yield* eventually(breaker.state(), (state) => state === "Closed")
-            yield* eventually(
-              Effect.andThen(failing(breaker, 1), breaker.state()),
-              (state) => state === "Open"
-            )
+            yield* Eventually.holds(isIn(breaker, "Closed"))
+            yield* Eventually.holds(Effect.andThen(failing(breaker, 1), isIn(breaker, "Open")))
           }).pipe(Effect.scoped, withRedis({ onStoreError, timeout: "50 millis" })),
         60_000
       )
@@ -172,13 +167,13 @@ RealServer.describe("redis-server", "CircuitBreaker in Redis", () => {
         const server = yield* RedisServer.RedisServer
         const breaker = yield* make()
         const call = yield* start(breaker)
-        yield* eventually(Effect.sync(() => call.ran), (ran) => ran)
+        yield* Eventually.met(() => call.ran)
         yield* server.kill
         assert.deepStrictEqual(yield* call.succeed, Exit.succeed("done"))
         assert.isTrue(yield* isLetThrough(breaker))
         // A client that is connecting does not close.
         yield* server.restart
-        yield* eventually(breaker.state(), (state) => state === "Closed")
+        yield* Eventually.holds(isIn(breaker, "Closed"))
       }).pipe(Effect.scoped, withRedis({ timeout: "200 millis" })), 60_000)
 
     it.live(
@@ -191,7 +186,7 @@ RealServer.describe("redis-server", "CircuitBreaker in Redis", () => {
           yield* failing(breaker, 1)
           assert.strictEqual(yield* breaker.state(), "Open")
           yield* server.restart
-          yield* eventually(breaker.state(), (state) => state === "Closed")
+          yield* Eventually.holds(isIn(breaker, "Closed"))
           yield* succeeding(breaker, 1)
           yield* old.fail()
           assert.strictEqual(yield* breaker.state(), "Closed")
@@ -237,7 +232,7 @@ RealServer.describe("redis-server", "CircuitBreaker in Redis", () => {
             if (onStoreError === "closed") assert.deepStrictEqual(exit, Exit.succeed("done"))
             yield* redis.send("FLUSHALL")
             assert.strictEqual(
-              yield* eventually(
+              yield* Eventually.answers(
                 Effect.orElseSucceed(breaker.protect(Effect.succeed("done")), () => "no"),
                 (said) => said === "done"
               ),
@@ -274,7 +269,7 @@ RealServer.describe("redis-server", "CircuitBreaker in Redis", () => {
       yield* failing(breaker, 1)
       yield* Effect.sleep("50 millis")
       const probe = yield* start(breaker)
-      yield* eventually(breaker.metrics(), ({ probing }) => probing === 1)
+      yield* Eventually.answers(breaker.metrics(), ({ probing }) => probing === 1)
       yield* probe.interrupt
       assert.isTrue(yield* isIdle)
       yield* failing(breaker, 1, { error: fault("RateLimited") })
@@ -308,8 +303,8 @@ RealServer.describe("redis-server", "CircuitBreaker in Redis", () => {
         })
         yield* failing(breaker, 1)
         const burst = yield* startMany(breaker, 20)
-        yield* eventually(breaker.metrics(), ({ inFlight }) => inFlight === 5)
-        yield* eventually(Effect.sync(() => count("CallRejected")), (rejected) => rejected === 15)
+        yield* Eventually.answers(breaker.metrics(), ({ inFlight }) => inFlight === 5)
+        yield* Eventually.met(() => count("CallRejected") === 15)
         for (const call of burst) if (call.ran) yield* call.interrupt
         yield* breaker.forceOpen("other")
         yield* failing(breaker, 2)

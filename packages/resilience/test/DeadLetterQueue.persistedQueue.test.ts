@@ -32,6 +32,7 @@ const broken = Layer.effect(
 
 const test = Effect.provide(layer.pipe(Layer.provide(DeadLetterQueue.layerStoreMemory)))
 
+// `any`: a queue is invariant in its elements, and these are for queues of all kinds.
 const make = (name = "orders", schema: Schema.Codec<any, any> = Order) =>
   PersistedQueue.make({ name, schema, maxAttempts: 3, retrySchedule: Schedule.spaced("1 second") })
 

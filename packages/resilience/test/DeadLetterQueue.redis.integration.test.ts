@@ -1,4 +1,5 @@
 import * as DeadLetterStoreSuite from "@effect-resilience/testing/DeadLetterStoreSuite"
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as RedisServer from "@effect-resilience/testing/RedisServer"
 import { assert, it } from "@effect/vitest"
@@ -7,7 +8,6 @@ import * as Failure from "effect-resilience/Failure"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
-import * as Schedule from "effect/Schedule"
 import { offerMany, orders, outcomes } from "./support/deadLetters.ts"
 
 const lost = () => new Redis.RedisError({ cause: new Error("the connection is lost") })
@@ -46,10 +46,7 @@ RealServer.describe("redis-server", "letters in Redis", () => {
     Effect.gen(function*() {
       const redis = yield* Redis.Redis
       yield* redis.send("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-      yield* Effect.repeat(redis.send<string>("CLUSTER", "INFO"), {
-        until: (info) => info.includes("cluster_state:ok"),
-        schedule: Schedule.spaced("50 millis")
-      })
+      yield* Eventually.answers(redis.send<string>("CLUSTER", "INFO"), (info) => info.includes("cluster_state:ok"))
       const store = yield* DeadLetterQueue.DeadLetterStore
       const queue = yield* orders({ name: "a:{b}*" })
       const ids = yield* offerMany(queue, 5)

@@ -15,9 +15,9 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import * as Tracer from "effect/Tracer"
 import { parse } from "./support/exposition.ts"
 import { type Script, scriptedModel, words } from "./support/scriptedModel.ts"
+import { recordingTracer } from "./support/spans.ts"
 
 /** In a registry of its own. */
 const apart = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -239,14 +239,7 @@ describe("LanguageModelMetrics", () => {
 
   it.effect("puts a call under a span with what it used, and a reader who leaves fails no span", () => {
     const model = scriptedModel(["a", "b"])
-    const spans: Array<Tracer.Span> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
+    const { spans, tracer } = recordingTracer()
     return Effect.gen(function*() {
       yield* finished(whole)
       yield* finished(Stream.runDrain(streamed))

@@ -1,4 +1,5 @@
 /** The registry as a real Prometheus and a real HTTP client read it. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as PrometheusServer from "@effect-resilience/testing/PrometheusServer"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -9,7 +10,6 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Schedule from "effect/Schedule"
 import * as Tracer from "effect/Tracer"
 import { spawnSync } from "node:child_process"
 import { createServer } from "node:http"
@@ -38,26 +38,25 @@ const get = (headers: Record<string, string>, path = "/metrics") =>
       return { status: response.status, headers: response.headers, text: await response.text() }
     }))
 
-/** Again until it holds: an assertion that fails is a defect, and counts as "not yet". */
-const eventually = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.catchCause(self, Effect.fail).pipe(
-    Effect.retry(Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "45 seconds" }))),
-    Effect.catch(Effect.failCause)
-  )
-
 RealServer.describe("prometheus", "Metrics: a real Prometheus", () => {
+  // As long as a busy machine may take for a scrape of so much.
+  const patiently = { every: "100 millis", within: "45 seconds" } as const
+
   it.live("MT1: scrapes 10,000 strange metrics, up is 1, no series is there twice", () =>
     Effect.gen(function*() {
       yield* strangeMetrics(10_000, 7)
       yield* Metrics.counter("sane_total", { labels: ["a"] }).add(42, { a: "b \"quoted\" \\ and\nbroken" })
       const expected = parse(yield* Metrics.format({ format: "openMetrics" })).samples.size
       const prometheus = yield* PrometheusServer.make({ targets: [`127.0.0.1:${yield* port}`], scrapeMillis: 3_000 })
-      yield* eventually(Effect.gen(function*() {
-        const [up] = yield* prometheus.query("up")
-        const targets = yield* prometheus.targets
-        assert.deepStrictEqual(targets, [{ health: "up", lastError: "" }])
-        assert.strictEqual(up?.value, 1)
-      }))
+      yield* Eventually.holds(
+        Effect.gen(function*() {
+          const [up] = yield* prometheus.query("up")
+          const targets = yield* prometheus.targets
+          assert.deepStrictEqual(targets, [{ health: "up", lastError: "" }])
+          assert.strictEqual(up?.value, 1)
+        }),
+        patiently
+      )
       const [scraped] = yield* prometheus.query("scrape_samples_scraped")
       assert.strictEqual(scraped?.value, expected)
       const [sane] = yield* prometheus.query("sane_total")
@@ -76,10 +75,13 @@ RealServer.describe("prometheus", "Metrics: a real Prometheus", () => {
         Effect.withParentSpan(Tracer.externalSpan({ traceId, spanId: "b7ad6b7169203331" }))
       )
       const prometheus = yield* PrometheusServer.make({ targets: [`127.0.0.1:${yield* port}`], scrapeMillis: 1_000 })
-      yield* eventually(Effect.gen(function*() {
-        const found = yield* prometheus.exemplars("call_seconds_bucket")
-        assert.deepStrictEqual(found[0], { trace_id: traceId, span_id: "b7ad6b7169203331" })
-      }))
+      yield* Eventually.holds(
+        Effect.gen(function*() {
+          const found = yield* prometheus.exemplars("call_seconds_bucket")
+          assert.deepStrictEqual(found[0], { trace_id: traceId, span_id: "b7ad6b7169203331" })
+        }),
+        patiently
+      )
     }).pipe(Effect.provide(serving)), 90_000)
 })
 

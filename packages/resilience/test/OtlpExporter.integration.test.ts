@@ -1,5 +1,6 @@
 /** The exporter against a real receiver: one that takes all, and others that hang, refuse, slow down and go away. */
 import { OtlpCollector } from "@effect-resilience/testing"
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as OtlpExporter from "effect-resilience/OtlpExporter"
@@ -51,17 +52,6 @@ const turns = (count: number) =>
   })
 
 const flush = Effect.flatMap(EffectExporter.Flusher, ({ flush }) => flush)
-
-const soon = (condition: () => boolean | Effect.Effect<boolean>) =>
-  Effect.suspend(() => {
-    const met = condition()
-    return typeof met === "boolean" ? Effect.succeed(met) : met
-  }).pipe(
-    Effect.flatMap((met) => met ? Effect.void : Effect.fail("not yet")),
-    Effect.retry(Schedule.spaced("20 millis")),
-    Effect.timeout("20 seconds"),
-    Effect.orDie
-  )
 
 const atOnce = { retry: Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 3 })) }
 
@@ -133,7 +123,7 @@ describe("OtlpExporter", () => {
             yield* turns(1_000)
             yield* Effect.sleep(1)
           }
-          yield* soon(() => collector.inFlight === 4)
+          yield* Eventually.met(() => collector.inFlight === 4)
           const after = yield* heapUsed
           assert.isBelow((after - before) / 1_000_000, 10)
           const counts = yield* counted
@@ -147,7 +137,7 @@ describe("OtlpExporter", () => {
         assert.strictEqual(counts.dropped_export, 2_048)
         assert.strictEqual(counts.dropped_queue + counts.dropped_export, 200_000)
         assert.strictEqual(collector.spans.length, 0)
-        yield* soon(() => collector.inFlight === 0)
+        yield* Eventually.met(() => collector.inFlight === 0)
       }).pipe(Effect.scoped, apart),
     60_000
   )
@@ -364,7 +354,7 @@ describe("OtlpExporter, behind Tracing", () => {
         for (let made = 0; made < 200; made++) {
           yield* Effect.ignore(Effect.withSpan(Effect.fail("no"), "failed", { root: true }))
         }
-        yield* soon(() => collector.inFlight === 4)
+        yield* Eventually.met(() => collector.inFlight === 4)
         const counts = yield* counted
         // Not settled: held by the open trace, on their way, or waiting.
         assert.strictEqual(counts.queued + counts.dropped_queue + counts.exported + counts.dropped_export, 350)

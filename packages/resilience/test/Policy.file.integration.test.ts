@@ -1,4 +1,5 @@
 /** Policies that follow a real file, while that is changed, spoilt, moved and taken away. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import * as CircuitBreaker from "effect-resilience/CircuitBreaker"
@@ -24,13 +25,6 @@ policies:
     breaker: { trip: { kind: consecutive, failures: 2 }, openFor: 1 hour }
     bulkhead: { limit: ${limit}, queue: 2000 }
 `
-
-const until = <E, R>(what: Effect.Effect<boolean, E, R>) =>
-  what.pipe(
-    Effect.flatMap((is) => is ? Effect.void : Effect.fail("not yet")),
-    Effect.retry(Schedule.spaced("5 millis")),
-    Effect.timeout("20 seconds")
-  )
 
 /** A file with a document, and the policies that follow it. */
 const following = <A, E, R>(
@@ -72,7 +66,7 @@ describe("Policy.layerFromFile", () => {
         )
         for (const limit of [200, 20, 400, 50]) {
           yield* files.writeFileString(path, document(limit))
-          yield* until(Effect.map(limitOf(policies), (now) => now === limit))
+          yield* Eventually.answers(limitOf(policies), (now) => now === limit)
         }
         const ends = yield* Effect.forEach(calls, (call) => Fiber.await(call))
         assert.deepStrictEqual(ends, Array.from({ length: 1_000 }, (_, n) => Exit.succeed(n)))
@@ -101,7 +95,7 @@ describe("Policy.layerFromFile", () => {
         for (const [what, spoil, message] of bad) {
           yield* spoil
           // A file may be seen on its way, too: gone, and empty.
-          yield* until(Effect.sync(() => message.test(heard.at(-1)?.problems[0] ?? "")))
+          yield* Eventually.met(() => message.test(heard.at(-1)?.problems[0] ?? ""))
           const told = heard.length
           yield* Effect.sleep("60 millis")
           assert.strictEqual(heard.length, told, what)
@@ -109,7 +103,7 @@ describe("Policy.layerFromFile", () => {
           assert.isTrue(heard.slice(1).every(({ outcome }) => outcome === "refused"), what)
         }
         yield* files.writeFileString(path, document(7))
-        yield* until(Effect.map(limitOf(policies), (limit) => limit === 7))
+        yield* Eventually.answers(limitOf(policies), (limit) => limit === 7)
       })
     ))
 
@@ -121,7 +115,7 @@ describe("Policy.layerFromFile", () => {
         assert.strictEqual(yield* limitOf(policies), 11)
         assert.strictEqual((yield* policies.current).source, "replace")
         yield* files.writeFileString(path, document(12))
-        yield* until(Effect.map(limitOf(policies), (limit) => limit === 12))
+        yield* Eventually.answers(limitOf(policies), (limit) => limit === 12)
         assert.strictEqual((yield* policies.current).source, path)
       })
     ))

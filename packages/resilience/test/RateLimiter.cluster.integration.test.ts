@@ -1,4 +1,5 @@
 /** Limits in a real Redis Cluster of three masters. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as RateLimiterStoreSuite from "@effect-resilience/testing/RateLimiterStoreSuite"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as RedisServer from "@effect-resilience/testing/RedisServer"
@@ -8,7 +9,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
-import * as Schedule from "effect/Schedule"
 import { createClient, createCluster } from "redis"
 
 const { concurrency, policy, slidingWindow, tokenBucket } = RateLimiter
@@ -43,15 +43,10 @@ const cluster = Effect.gen(function*() {
   ])
   yield* each((index) => ["CLUSTER", "SET-CONFIG-EPOCH", `${index + 1}`])
   for (const { host, port } of servers) yield* each(() => ["CLUSTER", "MEET", host, `${port}`])
-  yield* Effect.retry(
-    Effect.flatMap(
-      each(() => ["CLUSTER", "INFO"]),
-      (infos) =>
-        infos.every((info) => /cluster_state:ok/.test(String(info)) && /cluster_known_nodes:3/.test(String(info)))
-          ? Effect.void
-          : Effect.fail("not yet")
-    ),
-    Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "20 seconds" }))
+  yield* Eventually.answers(
+    each(() => ["CLUSTER", "INFO"]),
+    (infos) =>
+      infos.every((info) => /cluster_state:ok/.test(String(info)) && /cluster_known_nodes:3/.test(String(info)))
   )
 
   const client = yield* Effect.acquireRelease(

@@ -1,4 +1,5 @@
 /** Limits in a real Redis: the script against the pure algorithms, its keys, and what happens when it does not answer. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import * as RealServer from "@effect-resilience/testing/RealServer"
 import * as RedisServer from "@effect-resilience/testing/RedisServer"
 import { assert, it } from "@effect/vitest"
@@ -7,7 +8,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
-import * as Schedule from "effect/Schedule"
 import * as RedisStore from "../src/internal/rateLimiter/redis.ts"
 import * as StoreHistories from "./support/storeHistories.ts"
 
@@ -184,10 +184,7 @@ RealServer.describe("redis-server", "RateLimiter in Redis", () => {
             (decision) => decision._tag === "StoreUnavailable" ? decision.mode : decision._tag
           )
         // The first call of a connection also loads the script, which takes a busy machine longer than 50 ms.
-        const answered = Effect.retry(
-          Effect.flatMap(decide("closed"), (said) => said === "Allowed" ? Effect.void : Effect.fail(said)),
-          Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
-        )
+        const answered = Eventually.answers(decide("closed"), (said) => said === "Allowed")
         yield* answered
         const local = RateLimiter.local({ share: 0.5 })
         const whileDown = Effect.gen(function*() {

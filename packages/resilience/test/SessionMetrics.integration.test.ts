@@ -15,6 +15,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
+/** A line as JSON. Its fields are `any`: the tests say what must be in them. */
 type Line = { readonly [field: string]: any }
 
 const folder = Effect.acquireRelease(

@@ -11,22 +11,16 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Tracer from "effect/Tracer"
 import { parse } from "./support/exposition.ts"
 import { fault } from "./support/faults.ts"
+import { recordingTracer } from "./support/spans.ts"
 
 const apart = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(self, Metric.MetricRegistry, new Map())
 
 const samples = Effect.map(Metrics.format(), (text) => parse(text).samples)
 
-/** A tracer that keeps its spans, behind ours. */
+/** Spans that are kept behind our tracer. */
 const recording = () => {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
+  const { spans, tracer } = recordingTracer()
   const layer = Tracing.layer({ sampler: Tracing.sampler.always }).pipe(
     Layer.provide(Layer.succeed(Tracer.Tracer, tracer))
   )

@@ -220,7 +220,7 @@ describe("Faults.schedule", () => {
       { calls: 1, fault: Faults.fail("busy") },
       { calls: 1, fault: Faults.hang }
     ])
-    // @ts-expect-error "busy" is one of the errors
+    // @ts-expect-error -- "busy" is one of the errors
     const narrower: Faults.Fault<"down"> = fault
     assert.isFunction(narrower)
   })

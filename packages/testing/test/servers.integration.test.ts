@@ -6,9 +6,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as Eventually from "../src/Eventually.ts"
 import { start } from "../src/internal/serverProcess.ts"
 import * as PostgresServer from "../src/PostgresServer.ts"
 import * as RealServer from "../src/RealServer.ts"
@@ -22,9 +22,6 @@ const isAlive = (pid: number) => {
     return false
   }
 }
-
-const eventually = <E, R>(self: Effect.Effect<unknown, E, R>) =>
-  Effect.retry(self, Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "10 seconds" })))
 
 describe("a server process", () => {
   it.live("is gone when its scope closes", () =>
@@ -48,16 +45,23 @@ describe("a server process", () => {
           yield* Effect.never
         })))`
       const parent = yield* start(process.execPath, ["--input-type=module", "--eval", script], { cwd: process.cwd() })
-      const pid = yield* eventually(
-        Effect.suspend(() => {
-          const found = /server (\d+)/.exec(parent.output())
-          return found === null ? Effect.fail("not yet") : Effect.succeed(Number(found[1]))
-        })
-      )
-      assert.isTrue(isAlive(Number(pid)))
+      const said = yield* Eventually.answers(Effect.sync(parent.output), (output) => /server \d+/.test(output))
+      const pid = Number(/server (\d+)/.exec(said)?.[1])
+      assert.isTrue(isAlive(pid))
       yield* parent.signal("SIGKILL")
-      yield* eventually(Effect.suspend(() => isAlive(Number(pid)) ? Effect.fail("still alive") : Effect.void))
+      yield* Eventually.met(() => !isAlive(pid))
     })))
+
+  it.live("is known by its pid, even if it speaks at once", () =>
+    Effect.gen(function*() {
+      for (let time = 0; time < 100; time++) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { output, pid } = yield* start("sh", ["-c", "echo up; exec sleep 1000"], { cwd: "/" })
+          assert.isTrue(Number.isInteger(pid) && isAlive(pid), `${pid}`)
+          yield* Eventually.met(() => output() === "up\n")
+        }))
+      }
+    }))
 
   it.live("says which program cannot be started", () =>
     Effect.gen(function*() {
@@ -100,7 +104,7 @@ RealServer.describe("redis-server", "RedisServer", () => {
       yield* command("SET", "kept", "yes")
       yield* server.kill
       yield* server.restart
-      assert.strictEqual(yield* eventually(command("GET", "kept")), "yes")
+      assert.strictEqual(yield* Eventually.holds(command("GET", "kept")), "yes")
     }).pipe(
       Effect.provide(
         RedisServer.layerRedis.pipe(

@@ -5,11 +5,11 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
 import * as Data from "effect/Data"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { type Filter, layer as operator, Operator, type Target } from "./Operator.ts"
+import { filterFlags, filterOf } from "./filters.ts"
+import { layer as operator, Operator, type Target } from "./Operator.ts"
 import { Output } from "./Output.ts"
 import { Refused } from "./Refused.ts"
 import * as render from "./render.ts"
@@ -40,65 +40,10 @@ const atServer = <E, R>(work: (asJson: boolean) => Effect.Effect<void, E, R>) =>
     return Effect.provide(work(json), operator(target))
   })
 
-// -----------------------------------------------------------------------------
-// Which letters
-// -----------------------------------------------------------------------------
-
-const age = (name: string) =>
-  Flag.String(name).pipe(
-    Flag.filter(
-      // Any text may be typed, and what is none is refused here.
-      (text) => Option.exists(Duration.fromInput(text as Duration.Input), (age) => Duration.toMillis(age) >= 0),
-      () => "a duration such as \"10 minutes\""
-    )
-  )
-
 const between = (name: string, minimum: number, maximum: number) =>
   Flag.Int(name).pipe(
     Flag.filter((n) => n >= minimum && n <= maximum, () => `a whole number from ${minimum} to ${maximum}`)
   )
-
-const filterFlags = {
-  state: Flag.Literals("state", ["Dead", "Redriving", "Quarantined", "Archived", "Discarded"]).pipe(
-    Flag.atLeast(0),
-    Flag.withDescription("Only those in this state; may be given again for another")
-  ),
-  kind: Flag.Literals("kind", [
-    "Transient",
-    "RateLimited",
-    "Overloaded",
-    "Timeout",
-    "Permanent",
-    "Critical",
-    "Cancelled"
-  ]).pipe(Flag.atLeast(0), Flag.withDescription("Only failures of this kind; may be given again for another")),
-  fingerprint: Flag.String("fingerprint").pipe(
-    Flag.atLeast(0),
-    Flag.withDescription("Only failures that are alike; the report has their fingerprints")
-  ),
-  olderThan: age("older-than").pipe(
-    Flag.optional,
-    Flag.withDescription("Failed so long ago, or longer: \"10 minutes\"")
-  ),
-  newerThan: age("newer-than").pipe(Flag.optional, Flag.withDescription("Failed less long ago: \"1 day\""))
-}
-
-type FilterFlags = Command.Command.Config.Infer<typeof filterFlags>
-
-const given = <Name extends string, A>(
-  name: Name,
-  values: ReadonlyArray<A>
-): { readonly [N in Name]?: ReadonlyArray<A> } =>
-  // An object with the one property that its type has.
-  (values.length === 0 ? {} : { [name]: values }) as { readonly [N in Name]?: ReadonlyArray<A> }
-
-const filterOf = ({ fingerprint, kind, newerThan, olderThan, state }: FilterFlags): Filter => ({
-  ...given("state", state),
-  ...given("kind", kind),
-  ...given("fingerprint", fingerprint),
-  ...(Option.isSome(olderThan) ? { older_than: olderThan.value } : {}),
-  ...(Option.isSome(newerThan) ? { newer_than: newerThan.value } : {})
-})
 
 const someIds = Argument.String("id").pipe(Argument.variadic(), Argument.withDescription("Ids of letters"))
 

@@ -12,12 +12,12 @@ import { readdirSync, readFileSync } from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
 import { extname } from "node:path"
 import { agents } from "../agents/Agents.ts"
-import type { Provider } from "../config.ts"
 import type { Facts } from "../console/wire.ts"
 import type { Route } from "../http/Routes.ts"
 import * as Limits from "../limits/limits.ts"
 import { Policies } from "../policies.ts"
 import { modelProviders } from "../policies/document.ts"
+import type { Provider } from "../providers/settings.ts"
 
 /** No script, no style and no request but this server's own; and nobody's text becomes HTML, whatever a module may try. */
 const policy = [

@@ -2,8 +2,8 @@
 import * as FallbackChain from "effect-resilience/FallbackChain"
 import type * as Policy from "effect-resilience/Policy"
 import * as Duration from "effect/Duration"
-import type { Provider } from "../config.ts"
 import * as Limits from "../limits/limits.ts"
+import type { Provider } from "../providers/settings.ts"
 import { type Dependency, modelProviders, parts, providers, type Sections } from "./document.ts"
 
 /** What the environment says of the same; it wins over the document. */

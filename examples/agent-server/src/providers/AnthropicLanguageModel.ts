@@ -16,7 +16,6 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -30,7 +29,7 @@ import {
   type Usage,
   type UsageDelta
 } from "./anthropic/wire.ts"
-import { invalid, reasonOfClientError, reasonOfSseError, redacting, send, urlOf } from "./send.ts"
+import { invalid, readReply, reasonOfClientError, reasonOfSseError, redacting, send, urlOf } from "./send.ts"
 
 /**
  * - `baseUrl`: without the version, as Anthropic's own clients are given it. Default `https://api.anthropic.com`.
@@ -102,14 +101,7 @@ const requestFor = Effect.fnUntraced(function*(
   )
 })
 
-const decodeMessage = Schema.decodeUnknownOption(Schema.fromJsonString(MessageReply))
-
-const readMessage = (response: HttpClientResponse.HttpClientResponse) =>
-  Effect.flatMap(Effect.mapError(response.text, reasonOfClientError), (text) =>
-    Option.match(decodeMessage(text), {
-      onNone: () => Effect.fail(invalid("the reply is not a message")),
-      onSome: Effect.succeed
-    }))
+const readMessage = readReply(Schema.decodeUnknownOption(Schema.fromJsonString(MessageReply)), "a message")
 
 const messageParts = (message: MessageReply): Array<Response.PartEncoded> => [
   metadataPart(message),

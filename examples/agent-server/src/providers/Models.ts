@@ -6,13 +6,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { factsOf } from "../agents/prices.ts"
-import type { Provider } from "../config.ts"
 import * as policies from "../policies.ts"
 import * as Simulator from "../sim/Simulator.ts"
 import { CannotStart, orCannotStart } from "../startup/CannotStart.ts"
 import * as Measured from "../telemetry/measured.ts"
 import { client } from "./client.ts"
 import { real, simulated, type Target } from "./languageModel.ts"
+import type { Provider } from "./settings.ts"
 
 /** The route that a call is on: the model, what its provider calls it, and whose policies it has. */
 export class ModelRoute extends Context.Service<ModelRoute, {

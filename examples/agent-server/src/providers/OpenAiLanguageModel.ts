@@ -22,7 +22,7 @@ import * as Stream from "effect/Stream"
 import { textMessages } from "./messages.ts"
 import { reasonOf, reasonOfEvent } from "./openai/errors.ts"
 import { ChatChunk, ChatCompletion, type ChatRequest, ErrorBody, type Usage } from "./openai/wire.ts"
-import { invalid, reasonOfClientError, reasonOfSseError, redacting, send, urlOf } from "./send.ts"
+import { invalid, readReply, reasonOfClientError, reasonOfSseError, redacting, send, urlOf } from "./send.ts"
 
 /**
  * - `baseUrl`: up to and including the version, such as `https://api.openai.com/v1`.
@@ -86,14 +86,10 @@ const requestFor = Effect.fnUntraced(function*(
   )
 })
 
-const decodeCompletion = Schema.decodeUnknownOption(Schema.fromJsonString(ChatCompletion))
-
-const readCompletion = (response: HttpClientResponse.HttpClientResponse) =>
-  Effect.flatMap(Effect.mapError(response.text, reasonOfClientError), (text) =>
-    Option.match(decodeCompletion(text), {
-      onNone: () => Effect.fail(invalid("the reply is not a chat completion")),
-      onSome: Effect.succeed
-    }))
+const readCompletion = readReply(
+  Schema.decodeUnknownOption(Schema.fromJsonString(ChatCompletion)),
+  "a chat completion"
+)
 
 const completionParts = (completion: ChatCompletion): Array<Response.PartEncoded> => {
   const [choice] = completion.choices

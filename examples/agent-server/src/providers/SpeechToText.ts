@@ -10,13 +10,11 @@ import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { reasonOf } from "./openai/errors.ts"
-import { invalid, reasonOfClientError, redacting, send, urlOf } from "./send.ts"
+import { readReply, redacting, send, urlOf } from "./send.ts"
 
 /** What understands speech. */
 export class SpeechToText extends Context.Service<SpeechToText, {
@@ -41,6 +39,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     transcribe: (recording) =>
       send(client, requestFor(options, recording), reasonOf, withoutKey).pipe(
         Effect.flatMap(readTranscript),
+        Effect.map(({ text }) => text),
         Effect.mapError((reason) => AiError.make({ module: "SpeechToText", method: "transcribe", reason }))
       )
   })
@@ -66,11 +65,6 @@ const requestFor = (
   )
 }
 
-const decodeTranscript = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ text: Schema.String })))
+const Transcript = Schema.Struct({ text: Schema.String })
 
-const readTranscript = (response: HttpClientResponse.HttpClientResponse) =>
-  Effect.flatMap(Effect.mapError(response.text, reasonOfClientError), (body) =>
-    Option.match(decodeTranscript(body), {
-      onNone: () => Effect.fail(invalid("the reply is not a transcription")),
-      onSome: ({ text }) => Effect.succeed(text)
-    }))
+const readTranscript = readReply(Schema.decodeUnknownOption(Schema.fromJsonString(Transcript)), "a transcription")

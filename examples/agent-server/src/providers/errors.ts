@@ -1,6 +1,6 @@
-/** What the errors of all providers have in common: what of a reply is kept in an error, and when to come back. */
+/** What the errors of all providers have in common: what a status says, what of a reply is kept, and when to come back. */
 import * as Failure from "effect-resilience/Failure"
-import type * as AiError from "effect/ai/AiError"
+import * as AiError from "effect/ai/AiError"
 import type * as Duration from "effect/Duration"
 
 type Headers = Readonly<Record<string, string | undefined>>
@@ -24,8 +24,28 @@ const waitHeaders = (headers: Headers): Record<string, string> => {
   return kept
 }
 
+/** The reason for a reply whose status says enough. What providers say of the others is their own: then there is none. */
+export const reasonOfStatus = (
+  status: number,
+  headers: Headers,
+  description: string,
+  http: typeof AiError.HttpContext.Type
+): AiError.AiErrorReason | undefined => {
+  switch (status) {
+    case 401:
+      return new AiError.AuthenticationError({ kind: "InvalidKey", http })
+    case 402:
+      return new AiError.QuotaExhaustedError({ http })
+    case 403:
+      return new AiError.AuthenticationError({ kind: "InsufficientPermissions", http })
+    case 429:
+      return new AiError.RateLimitError({ http, ...retryAfterOf(status, headers) })
+  }
+  return status >= 500 || status === 408 ? new AiError.InternalProviderError({ description, http }) : undefined
+}
+
 /** When to come back, where the reply says so. */
-export const retryAfterOf = (status: number, headers: Headers): { readonly retryAfter?: Duration.Duration } => {
+const retryAfterOf = (status: number, headers: Headers): { readonly retryAfter?: Duration.Duration } => {
   const { retryAfter } = Failure.fromHttpStatus(status, headers)
   return retryAfter === undefined ? {} : { retryAfter }
 }

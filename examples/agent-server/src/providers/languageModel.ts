@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import type { Provider, Real, Simulated } from "../config.ts"
 import type * as policies from "../policies.ts"
 import { modelProviders } from "../policies/document.ts"
 import { Simulator } from "../sim/Simulator.ts"
 import * as AnthropicLanguageModel from "./AnthropicLanguageModel.ts"
 import * as OpenAiLanguageModel from "./OpenAiLanguageModel.ts"
+import type { Provider, Real, Simulated } from "./settings.ts"
 
 /** A model that can be asked: what its route is called, what its provider calls it, and whose policies it has. */
 export interface Target {

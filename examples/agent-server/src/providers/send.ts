@@ -6,6 +6,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
 /** The URL of a path under a base URL, with or without a slash at its end. */
@@ -67,6 +68,16 @@ export const reasonOfClientError = (error: HttpClientError.HttpClientError): AiE
 
 /** The reply makes no sense. */
 export const invalid = (description: string): AiError.AiErrorReason => new AiError.InvalidResponseError({ description })
+
+/** Reads a whole reply. `decode` says what its text is; where it is nothing, the reply is no `what`, and makes no sense. */
+export const readReply =
+  <A>(decode: (text: string) => Option.Option<A>, what: string) =>
+  (response: HttpClientResponse.HttpClientResponse): Effect.Effect<A, AiError.AiErrorReason> =>
+    Effect.flatMap(Effect.mapError(response.text, reasonOfClientError), (text) =>
+      Option.match(decode(text), {
+        onNone: () => Effect.fail(invalid(`the reply is not ${what}`)),
+        onSome: Effect.succeed
+      }))
 
 /** Why an event stream could not be read to its end. */
 export const reasonOfSseError = (error: AiError.AiErrorReason | Sse.Retry | Sse.SseError): AiError.AiErrorReason =>

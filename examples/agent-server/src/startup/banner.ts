@@ -1,8 +1,8 @@
 /** What a person sees when the server is up: where to go, and what to try. */
 import * as Redacted from "effect/Redacted"
-import type { Provider } from "../config.ts"
 import { shown } from "../health/Dependency.ts"
 import { real } from "../providers/languageModel.ts"
+import type { Provider } from "../providers/settings.ts"
 
 /** What the banner tells. */
 export interface Facts {

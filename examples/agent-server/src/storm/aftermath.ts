@@ -7,7 +7,8 @@ import type { Balancer } from "./Balancer.ts"
 import * as Books from "./books.ts"
 import type { Outcome } from "./client.ts"
 import * as Operator from "./Operator.ts"
-import type { Facts, Message } from "./verdict.ts"
+import type { Message } from "./stored.ts"
+import type { Facts } from "./verdict.ts"
 import { type NoWorld, orNoWorld, type World } from "./world.ts"
 
 const operatorsOf = (world: World, balancer: Balancer) =>

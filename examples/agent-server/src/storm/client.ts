@@ -41,6 +41,16 @@ export type Result =
   /** It was sent to be refused, and was, as it should be or otherwise. */
   | { readonly _tag: "Refused"; readonly status: number; readonly asItShould: boolean }
 
+/** The result of a chat that got a reply. */
+export type Answered = Extract<Result, { readonly _tag: "Answered" }>
+
+/** Whether it got a reply. */
+export const isAnswered = (result: Result): result is Answered => result._tag === "Answered"
+
+/** The letter that is kept of it. */
+export const letterOf = (result: Result): string | undefined =>
+  result._tag === "Answered" || result._tag === "Failed" ? result.letterId : undefined
+
 /** A chat that is over. */
 export interface Outcome {
   readonly chat: Chat

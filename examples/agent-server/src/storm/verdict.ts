@@ -1,15 +1,9 @@
 /** What a storm came to, and whether that is good enough. Pure: outcomes in, rows out. */
 import { isApology } from "../letters/apology.ts"
 import type { Line } from "./books.ts"
-import type { Outcome, Result } from "./client.ts"
+import { type Answered, isAnswered, letterOf, type Outcome, type Result } from "./client.ts"
 import { isInOutage, type Plan } from "./plan.ts"
-
-/** A message of a session. */
-export interface Message {
-  readonly role: string
-  readonly content: string
-  readonly served?: { readonly route: string } | undefined
-}
+import { complaintsAbout, type Message } from "./stored.ts"
 
 /** What was found when the storm was over. */
 export interface Facts {
@@ -52,10 +46,6 @@ export interface Verdict {
 /** The figures to reach, as shares. */
 const targets = { servedInOutage: 0.9, recovered: 0.95, deadLettered: 0.05, visibleErrors: 0.01 } as const
 
-type Answered = Extract<Result, { readonly _tag: "Answered" }>
-
-const isAnswered = (result: Result): result is Answered => result._tag === "Answered"
-
 /** The routes that are no models, and no apology either: they stand in where none answered. */
 const standIns: ReadonlySet<string> = new Set(["cache", "pattern"])
 
@@ -71,50 +61,6 @@ const metAnError = ({ result }: Outcome): boolean =>
   isAnswered(result) ? !isServed(result) || result.attempts > 1 : true
 
 const isError = ({ result }: Outcome): boolean => result._tag === "Failed" || result._tag === "Lost"
-
-const letterOf = (result: Result): string | undefined =>
-  result._tag === "Answered" || result._tag === "Failed" ? result.letterId : undefined
-
-// -----------------------------------------------------------------------------
-// Sessions
-// -----------------------------------------------------------------------------
-
-/** What is wrong with what is stored, each as a sentence. */
-export const complaintsAbout = (
-  { outcomes, sessions }: Pick<Facts, "outcomes" | "sessions">
-): ReadonlyArray<string> => {
-  const stored = new Map<string, Array<{ readonly sessionId: string; readonly reply: Message | undefined }>>()
-  for (const [sessionId, messages] of sessions) {
-    for (const [index, { content, role }] of messages.entries()) {
-      if (role !== "user") continue
-      const places = stored.get(content) ?? []
-      places.push({ sessionId, reply: messages[index + 1] })
-      stored.set(content, places)
-    }
-  }
-  return outcomes.flatMap(({ chat, result }) => {
-    const places = stored.get(chat.message) ?? []
-    const about = (what: string) => [`chat ${chat.index} ${what}`]
-    if (places.length > 1) return about(`is stored ${places.length} times`)
-    const letterId = letterOf(result)
-    const [place] = places
-    if (letterId !== undefined) {
-      if (place === undefined) return about(`has a letter ${letterId}, and is not in its session`)
-      const served = place.reply?.served
-      return served !== undefined && isApology(served) ? about("was redriven, and still has an apology") : []
-    }
-    if (!isAnswered(result)) return []
-    if (place === undefined) return about(`was answered, and is not in its session ${result.sessionId}`)
-    if (place.sessionId !== result.sessionId) {
-      return about(`was answered in ${result.sessionId}, and is in another session`)
-    }
-    return place.reply?.content === result.reply ? [] : about("is stored with another reply than its client got")
-  })
-}
-
-// -----------------------------------------------------------------------------
-// Figures
-// -----------------------------------------------------------------------------
 
 const percent = (share: number): string => `${(share * 100).toFixed(2)} %`
 

@@ -1,7 +1,7 @@
 /** Where speech is transcribed and spoken: at real services, or at simulated ones. */
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import type { Reader, Variable } from "../config.ts"
+import type { Reader, Variable } from "../config/variables.ts"
 
 /** A service that speaks OpenAI's audio API. */
 export interface Service {

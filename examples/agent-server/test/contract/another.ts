@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import type { Environment } from "../../src/storm/instance.ts"
 import { json, type Reply } from "../support/client.ts"
 import { temporaryFolder } from "../support/server.ts"
+import { until } from "../support/until.ts"
 import { askOf, type Sending } from "./ask.ts"
-import { operator, startReady, Subject, until } from "./kit.ts"
+import { operator, startReady, Subject } from "./kit.ts"
 
 /** A server like the subject, but for this. */
 export const another = (environment: Environment, folder = temporaryFolder) =>

@@ -1,6 +1,7 @@
 /** The bodies of the contract, written down a second time: what a client may rely on is not what the server happens to declare. */
 import * as Schema from "effect/Schema"
 import { json, type Reply } from "../support/client.ts"
+import { providers } from "../support/simulated.ts"
 
 const {
   Array: list,
@@ -362,17 +363,6 @@ const Faults = Struct({
   truncate_stream_at: orNull(int),
   down: bool
 })
-
-/** The simulated providers, in the order in which they are written: of each kind the primary first. */
-export const providers = [
-  "llm-primary",
-  "llm-secondary",
-  "llm-anthropic",
-  "stt-primary",
-  "stt-backup",
-  "tts-primary",
-  "tts-backup"
-] as const
 
 const ofEach = <S extends Schema.Struct.Fields[string]>(schema: S) =>
   Struct(Object.fromEntries(providers.map((name) => [name, schema])))

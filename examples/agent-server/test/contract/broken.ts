@@ -1,23 +1,9 @@
 /** Providers that are broken for a while, and well again for the next row. */
 import * as Effect from "effect/Effect"
 import { json } from "../support/client.ts"
+import { providers, quick } from "../support/simulated.ts"
 import { askAsOperator } from "./ask.ts"
-import { providers } from "./bodies.ts"
 import type { Subject } from "./kit.ts"
-
-const well = {
-  latency_ms: 0,
-  jitter_ms: 0,
-  chunk_ms: 0,
-  error_rate: 0,
-  status: 500,
-  rate_limit_rate: 0,
-  retry_after: null,
-  hang: false,
-  garbage: false,
-  truncate_stream_at: null,
-  down: false
-}
 
 /** Changes faults; what is wrong with them is an error of the row. */
 export const setFaults = (faults: Readonly<Record<string, object>>): Effect.Effect<void, never, Subject> =>
@@ -27,7 +13,7 @@ export const setFaults = (faults: Readonly<Record<string, object>>): Effect.Effe
 
 /** All providers are well, and no circuit or route remembers otherwise. */
 const mend: Effect.Effect<void, never, Subject> = Effect.gen(function*() {
-  yield* setFaults(Object.fromEntries(providers.map((name) => [name, well])))
+  yield* setFaults(Object.fromEntries(providers.map((name) => [name, quick])))
   yield* Effect.forEach(providers, (name) => askAsOperator(`POST /admin/circuit-breakers/${name}/reset`))
   const { fallback_chains } = json(yield* askAsOperator("GET /admin/fallback-chains"))
   for (const { name, routes } of fallback_chains) {

@@ -5,13 +5,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { copyFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Environment } from "../../src/storm/instance.ts"
 import { request } from "../support/client.ts"
 import { adminKey, type RunningServer, start, temporaryFolder, unlimitedKey } from "../support/server.ts"
+import { until } from "../support/until.ts"
 
 /** The server that the rows are about, and how others like it are started. */
 export class Subject extends Context.Service<Subject, {
@@ -64,7 +64,3 @@ export const subject = <E, R>(
 
 /** The operator's key, as every row sends it. */
 export const operator = { "x-api-key": adminKey }
-
-/** Asks again until it is so; the test's own time is the limit. */
-export const until = <A, E, R>(ask: Effect.Effect<A, E, R>, isSo: (answer: A) => boolean): Effect.Effect<A, E, R> =>
-  Effect.repeat(ask, { schedule: Schedule.spaced("50 millis"), until: isSo })

@@ -1,12 +1,9 @@
 /** What Anthropic's API does, and what the caller of the language model sees of it. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
-import * as Failure from "effect-resilience/Failure"
-import type * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -14,7 +11,8 @@ import * as Stream from "effect/Stream"
 import type { ServerResponse } from "node:http"
 import * as AnthropicLanguageModel from "../../src/providers/AnthropicLanguageModel.ts"
 import * as Simulator from "../../src/sim/Simulator.ts"
-import { replyJson, type Upstream, upstream } from "../support/upstream.ts"
+import { failureWith, leaveEach } from "../support/providerCalls.ts"
+import { replyInPieces, replyJson, type Upstream, upstream } from "../support/upstream.ts"
 
 const key = "sk-ant-test-77c0"
 
@@ -88,21 +86,7 @@ const last: Event = {
 const stop: Event = { type: "message_stop" }
 const errorEvent = (type: string): Event => ({ type: "error", error: { type, message: `no, ${key}` } })
 
-/** What the failure of a call says, and what the toolkit makes of it. */
-const failureOf = <A>(call: Effect.Effect<A, AiError.AiError>) =>
-  Effect.gen(function*() {
-    const error = yield* Effect.flip(call)
-    const info = yield* Failure.classify(error)
-    // The key is sent, and is in nothing that may be shown.
-    expect(`${error.message} ${JSON.stringify(error)} ${info.message}`).not.toContain(key)
-    return {
-      reason: error.reason._tag,
-      kind: info.kind,
-      scope: info.scope,
-      code: info.code,
-      retryAfter: info.retryAfter
-    }
-  })
+const failureOf = failureWith(key)
 
 describe("a reply", () => {
   it.live("is the text, with the model and the usage; the request is what the API wants", () =>
@@ -163,14 +147,7 @@ describe("a reply", () => {
       ]
       const bytes = Buffer.from(events.map(encode).join(""))
       for (const size of [1, 3, 50, 100_000]) {
-        const server = yield* upstream((response) => {
-          response.writeHead(200, { "content-type": "text/event-stream" })
-          const write = (at: number): void => {
-            if (at >= bytes.length) return void response.end()
-            response.write(bytes.subarray(at, at + size), () => write(at + size))
-          }
-          write(0)
-        })
+        const server = yield* upstream((response) => replyInPieces(response, bytes, size))
         const parts = yield* stream(server)
         expect(parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])).toEqual(["Grüß ", "😀"])
         const finish = parts.at(-1)
@@ -328,14 +305,6 @@ describe("a caller that goes away", () => {
       const server = yield* upstream((response, call) => {
         if (call.body.stream === true) sse(response, start, delta("a"))
       })
-      const until = (done: () => boolean) => Effect.repeat(Effect.sleep("5 millis"), { until: done })
-      for (const [index, call] of [Effect.asVoid(generate(server)), Effect.asVoid(stream(server))].entries()) {
-        const fiber = yield* Effect.forkChild(call)
-        yield* until(() => server.calls.length > index)
-        yield* Effect.sleep("20 millis")
-        yield* Fiber.interrupt(fiber)
-        yield* until(() => server.calls[index]?.aborted() === true)
-      }
-      expect(server.calls.every((call) => call.aborted())).toBe(true)
+      yield* leaveEach(server, [generate(server), stream(server)])
     }).pipe(Effect.scoped))
 })

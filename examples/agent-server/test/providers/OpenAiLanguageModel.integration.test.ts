@@ -1,18 +1,16 @@
 /** What an endpoint does, and what the caller of the language model sees of it. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
-import * as Failure from "effect-resilience/Failure"
-import type * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { ServerResponse } from "node:http"
 import * as OpenAiLanguageModel from "../../src/providers/OpenAiLanguageModel.ts"
-import { completion, replyJson, upstream } from "../support/upstream.ts"
+import { failureWith, leaveEach } from "../support/providerCalls.ts"
+import { completion, replyInPieces, replyJson, upstream } from "../support/upstream.ts"
 
 const key = "sk-test-3b1f"
 
@@ -39,21 +37,7 @@ const delta = (content: string) => ({ id: "1", model: "m", choices: [{ index: 0,
 const finish = { id: "1", model: "m", choices: [{ index: 0, delta: {}, finish_reason: "stop" }] }
 const usage = { id: "1", model: "m", choices: [], usage: { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 } }
 
-/** What the failure of a call says, and what the toolkit makes of it. */
-const failureOf = <A>(call: Effect.Effect<A, AiError.AiError>) =>
-  Effect.gen(function*() {
-    const error = yield* Effect.flip(call)
-    const info = yield* Failure.classify(error)
-    // The key is sent, and is in nothing that may be shown.
-    expect(`${error.message} ${JSON.stringify(error)} ${info.message}`).not.toContain(key)
-    return {
-      reason: error.reason._tag,
-      kind: info.kind,
-      scope: info.scope,
-      code: info.code,
-      retryAfter: info.retryAfter
-    }
-  })
+const failureOf = failureWith(key)
 
 describe("a reply", () => {
   it.live("is the text, with the model and the usage; the request is what the API wants", () =>
@@ -87,14 +71,7 @@ describe("a reply", () => {
           + ": a comment\n\ndata: [DONE]\n\n"
       )
       for (const size of [1, 3, 50, 100_000]) {
-        const server = yield* upstream((response) => {
-          response.writeHead(200, { "content-type": "text/event-stream" })
-          const write = (at: number): void => {
-            if (at >= bytes.length) return void response.end()
-            response.write(bytes.subarray(at, at + size), () => write(at + size))
-          }
-          write(0)
-        })
+        const server = yield* upstream((response) => replyInPieces(response, bytes, size))
         const parts = yield* stream(server)
         const texts = parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])
         expect(texts).toEqual(["Grüß ", "😀"])
@@ -212,17 +189,6 @@ describe("a caller that goes away", () => {
       const server = yield* upstream((response, call) => {
         if (call.body.stream === true) sse(response, delta("a"), delta("b"))
       })
-      const untilCalls = (count: number) =>
-        Effect.repeat(Effect.sleep("5 millis"), { until: () => server.calls.length >= count })
-      const untilAborted = (index: number) =>
-        Effect.repeat(Effect.sleep("5 millis"), { until: () => server.calls[index]?.aborted() === true })
-      for (const [index, call] of [Effect.asVoid(generate(server)), Effect.asVoid(stream(server))].entries()) {
-        const fiber = yield* Effect.forkChild(call)
-        yield* untilCalls(index + 1)
-        yield* Effect.sleep("20 millis")
-        yield* Fiber.interrupt(fiber)
-        yield* untilAborted(index)
-      }
-      expect(server.calls.every((call) => call.aborted())).toBe(true)
+      yield* leaveEach(server, [generate(server), stream(server)])
     }).pipe(Effect.scoped))
 })

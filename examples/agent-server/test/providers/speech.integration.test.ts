@@ -1,11 +1,9 @@
 /** What speech services do, and what their callers see of it. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
-import * as Failure from "effect-resilience/Failure"
 import type * as AiError from "effect/ai/AiError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
@@ -13,6 +11,7 @@ import * as Wav from "../../src/audio/wav.ts"
 import * as SpeechToText from "../../src/providers/SpeechToText.ts"
 import * as TextToSpeech from "../../src/providers/TextToSpeech.ts"
 import * as Simulator from "../../src/sim/Simulator.ts"
+import { failureWith, leaveEach } from "../support/providerCalls.ts"
 import { replyJson, type Upstream, upstream } from "../support/upstream.ts"
 import { recordingOf } from "../support/wav.ts"
 
@@ -34,15 +33,7 @@ const speak = (baseUrl: string, text = "hi") =>
     )
   )
 
-/** What the failure of a call says, and what the toolkit makes of it. */
-const failureOf = <A>(call: Effect.Effect<A, AiError.AiError>) =>
-  Effect.gen(function*() {
-    const error = yield* Effect.flip(call)
-    const info = yield* Failure.classify(error)
-    // The key is sent, and is in nothing that may be shown.
-    expect(`${error.message} ${JSON.stringify(error)} ${info.message}`).not.toContain(key)
-    return { reason: error.reason._tag, kind: info.kind, scope: info.scope, retryAfter: info.retryAfter }
-  })
+const failureOf = failureWith(key)
 
 const both = (server: Pick<Upstream, "baseUrl">): ReadonlyArray<Effect.Effect<unknown, AiError.AiError>> => [
   transcribe(server.baseUrl),
@@ -155,14 +146,6 @@ describe("a caller that goes away", () => {
       const server = yield* upstream((response, { url }) => {
         if (url.endsWith("/speech")) response.writeHead(200, { "content-type": "audio/wav" }).write("RIFF")
       })
-      const until = (done: () => boolean) => Effect.repeat(Effect.sleep("5 millis"), { until: done })
-      for (const [index, call] of both(server).entries()) {
-        const fiber = yield* Effect.forkChild(call)
-        yield* until(() => server.calls.length > index)
-        yield* Effect.sleep("20 millis")
-        yield* Fiber.interrupt(fiber)
-        yield* until(() => server.calls[index]?.aborted() === true)
-      }
-      expect(server.calls.every((call) => call.aborted())).toBe(true)
+      yield* leaveEach(server, both(server))
     }).pipe(Effect.scoped))
 })

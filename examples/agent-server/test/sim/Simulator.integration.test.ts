@@ -1,14 +1,16 @@
 /** The simulated provider, as the official client of the real one sees it, and as it bills. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import OpenAI from "openai"
 import * as Faults from "../../src/sim/faults.ts"
 import * as Simulator from "../../src/sim/Simulator.ts"
+import { quick, simulated } from "../support/simulated.ts"
 
 const setUp = (faults: Faults.FaultsPatch = {}) =>
   Effect.gen(function*() {
     const simulator = yield* Simulator.Simulator
-    yield* simulator.change({ "llm-primary": { latency_ms: 0, jitter_ms: 0, chunk_ms: 0, ...faults } })
+    yield* simulator.change({ "llm-primary": { ...quick, ...faults } })
     const client = new OpenAI({
       baseURL: simulator.baseUrl("llm-primary"),
       apiKey: "any",
@@ -17,9 +19,6 @@ const setUp = (faults: Faults.FaultsPatch = {}) =>
     })
     return { simulator, client }
   })
-
-const simulated = <A, E>(test: Effect.Effect<A, E, Simulator.Simulator>) =>
-  Effect.provide(test, Simulator.layer({ seed: 1 }))
 
 const messages = [
   { role: "system" as const, content: "You are a travel planner." },
@@ -125,9 +124,10 @@ describe("the official client", () => {
         let count = 0
         for await (const _ of chunks) if (++count === 5) break
       })
-      const ended = yield* Effect.repeat(Effect.andThen(Effect.sleep("5 millis"), simulator.ledger("llm-primary")), {
-        until: ({ brokenOff }) => brokenOff === 1
-      })
+      const ended = yield* Eventually.answers(
+        simulator.ledger("llm-primary"),
+        ({ brokenOff }) => brokenOff === 1
+      )
       expect(ended.answered).toBe(0)
       expect(ended.promptTokens).toBeGreaterThan(0)
       expect(ended.completionTokens).toBeGreaterThan(0)

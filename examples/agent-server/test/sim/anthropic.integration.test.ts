@@ -2,10 +2,9 @@
 import Anthropic from "@anthropic-ai/sdk"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Faults from "../../src/sim/faults.ts"
+import type * as Faults from "../../src/sim/faults.ts"
 import * as Simulator from "../../src/sim/Simulator.ts"
-
-const quick: Faults.FaultsPatch = { ...Faults.none, latency_ms: 0, jitter_ms: 0, chunk_ms: 0 }
+import { quick, simulated } from "../support/simulated.ts"
 
 const setUp = (faults: Faults.FaultsPatch = {}) =>
   Effect.gen(function*() {
@@ -19,9 +18,6 @@ const setUp = (faults: Faults.FaultsPatch = {}) =>
     })
     return { simulator, client }
   })
-
-const simulated = <A, E>(test: Effect.Effect<A, E, Simulator.Simulator>) =>
-  Effect.provide(test, Simulator.layer({ seed: 1 }))
 
 const request = {
   model: "claude-haiku-4-5",

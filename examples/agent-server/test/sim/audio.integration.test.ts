@@ -5,9 +5,8 @@ import OpenAI, { toFile } from "openai"
 import * as Wav from "../../src/audio/wav.ts"
 import * as Faults from "../../src/sim/faults.ts"
 import * as Simulator from "../../src/sim/Simulator.ts"
+import { providers, quick, simulated } from "../support/simulated.ts"
 import { recordingOf, silence } from "../support/wav.ts"
-
-const quick: Faults.FaultsPatch = { ...Faults.none, latency_ms: 0, jitter_ms: 0, chunk_ms: 0 }
 
 const setUp = Effect.gen(function*() {
   const simulator = yield* Simulator.Simulator
@@ -34,9 +33,6 @@ const setUp = Effect.gen(function*() {
       })
   }
 })
-
-const simulated = <A, E>(test: Effect.Effect<A, E, Simulator.Simulator>) =>
-  Effect.provide(test, Simulator.layer({ seed: 1 }))
 
 const failureOf = (call: Promise<unknown>) => Effect.promise(() => call.then(() => undefined, (e: unknown) => e))
 
@@ -128,7 +124,7 @@ describe("the faults", () => {
     })))
 
   it.live("that fall on every call fall on the list of models too, which moves nothing else", () =>
-    Effect.gen(function*() {
+    simulated(Effect.gen(function*() {
       const simulator = yield* Simulator.Simulator
       const list = (name: Simulator.Name) =>
         Effect.promise(async () => {
@@ -146,7 +142,7 @@ describe("the faults", () => {
       yield* simulator.change({ "stt-primary": { down: true } })
       expect(yield* Effect.exit(list("stt-primary"))).toMatchObject({ _tag: "Failure" })
       expect(yield* simulator.ledger("stt-primary")).toMatchObject({ calls: 0 })
-    }).pipe(Effect.provide(Simulator.layer({ seed: 1 }))))
+    })))
 
   it.live("break speech after so many words", () =>
     simulated(Effect.gen(function*() {
@@ -166,15 +162,7 @@ describe("the faults", () => {
   it.live("are listed for all seven, and changed for those that are given", () =>
     simulated(Effect.gen(function*() {
       const simulator = yield* Simulator.Simulator
-      expect(Object.keys(yield* simulator.faults)).toEqual([
-        "llm-primary",
-        "llm-secondary",
-        "llm-anthropic",
-        "stt-primary",
-        "stt-backup",
-        "tts-primary",
-        "tts-backup"
-      ])
+      expect(Object.keys(yield* simulator.faults)).toEqual(providers)
       const changed = yield* simulator.change({ "stt-backup": { hang: true }, "tts-backup": { down: true } })
       expect(changed).toEqual({
         ...Object.fromEntries(Object.keys(changed).map((name) => [name, Faults.none])),

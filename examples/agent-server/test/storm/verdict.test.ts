@@ -3,7 +3,8 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Outcome, Result } from "../../src/storm/client.ts"
 import * as Plan from "../../src/storm/plan.ts"
 import * as render from "../../src/storm/render.ts"
-import { complaintsAbout, type Facts, judge, type Message, quantile, type Row } from "../../src/storm/verdict.ts"
+import { complaintsAbout, type Message } from "../../src/storm/stored.ts"
+import { type Facts, judge, quantile, type Row } from "../../src/storm/verdict.ts"
 
 const plan = Plan.make({ seed: 1, chats: 1_000, outageSeconds: 3, instances: 2 })
 

@@ -1,6 +1,6 @@
 /** What the server's operator does about dead letters, and how turns come to be some. */
 import * as Effect from "effect/Effect"
-import { chat, type Event, events, json, type Reply, request } from "./client.ts"
+import { chat, type Event, events, json, type Reply, request, setAllFaults } from "./client.ts"
 import { adminKey, type RunningServer } from "./server.ts"
 
 const asAdmin = { "x-api-key": adminKey }
@@ -17,14 +17,7 @@ export const admin = (server: RunningServer, path: string, body?: unknown): Effe
 
 /** Breaks or mends all language models at once. */
 export const breakModels = (server: RunningServer, faults: object): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    const providers = Object.keys(json(yield* admin(server, "/sim/faults")))
-    const patch = Object.fromEntries(providers.filter((name) => name.startsWith("llm-")).map((name) => [name, faults]))
-    const reply = yield* request(server, "/sim/faults", {
-      method: "PUT",
-      headers: { "content-type": "application/json", ...asAdmin },
-      body: JSON.stringify(patch)
-    })
+  Effect.map(setAllFaults(server, faults), (reply) => {
     if (reply.status !== 200) throw new Error(reply.text)
   })
 
@@ -55,7 +48,7 @@ export const statesOf = (server: RunningServer): Effect.Effect<Readonly<Record<s
       json(reply).letters.map(({ id, state }: { readonly id: string; readonly state: string }) => [id, state])
     ))
 
-/** Redrives, and waits for the end. */
+/** Redrives, and waits for the end. It is `any`: the tests say what must be in it. */
 export const redrive = (server: RunningServer, asked: object): Effect.Effect<any> =>
   Effect.map(admin(server, "/admin/dlq/redrive", asked), json)
 
@@ -74,14 +67,3 @@ export const saidIn = (
       : json(reply).messages.map(({ content, role }: { readonly role: string; readonly content: string }) =>
         [role, content] as const
       ))
-
-/** Asks again until it is so, for at most half a minute. */
-export const eventually = <A>(ask: Effect.Effect<A>, isSo: (answer: A) => boolean): Effect.Effect<A> =>
-  Effect.gen(function*() {
-    for (let tries = 0; tries < 120; tries++) {
-      const answer = yield* ask
-      if (isSo(answer)) return answer
-      yield* Effect.sleep("250 millis")
-    }
-    return yield* ask
-  })

@@ -101,3 +101,13 @@ export const replyJson = (
 ): void => {
   response.writeHead(status, { "content-type": "application/json", ...headers }).end(body)
 }
+
+/** Replies with an event stream whose bytes come so many at a time. */
+export const replyInPieces = (response: ServerResponse, bytes: Uint8Array, size: number): void => {
+  response.writeHead(200, { "content-type": "text/event-stream" })
+  const write = (at: number): void => {
+    if (at >= bytes.length) return void response.end()
+    response.write(bytes.subarray(at, at + size), () => write(at + size))
+  }
+  write(0)
+}

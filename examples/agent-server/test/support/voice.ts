@@ -1,7 +1,7 @@
 /** What clients of the server do that speak to it. */
 import type * as Effect from "effect/Effect"
 import { type Reply, request } from "./client.ts"
-import { adminKey, type RunningServer } from "./server.ts"
+import type { RunningServer } from "./server.ts"
 
 /** Says something to an agent aloud. */
 export const say = (
@@ -22,12 +22,4 @@ export const say = (
     },
     // `slice` makes it bytes of an ArrayBuffer, which is what a request may be made of.
     body: typeof recording === "string" ? recording : recording.slice()
-  })
-
-/** Breaks or mends simulated services: `{ "stt-primary": { down: true } }`. */
-export const setAllFaults = (server: RunningServer, faults: object): Effect.Effect<Reply> =>
-  request(server, "/sim/faults", {
-    method: "PUT",
-    headers: { "content-type": "application/json", "x-api-key": adminKey },
-    body: JSON.stringify(faults)
   })

@@ -14,91 +14,59 @@ export const makeMetrics = () => {
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
 
-  const requestSeconds = new Histogram({
-    name: "http_server_request_duration_seconds",
-    help: "Duration of requests",
-    labelNames: ["http_request_method", "http_route", "http_response_status_code"],
-    buckets: seconds,
-    registers
-  })
-  const requests = new Counter({
-    name: "http_requests_total",
-    help: "Requests",
-    labelNames: ["method", "endpoint", "status"],
-    registers
-  })
+  const counter = (name: string, help: string, ...labelNames: ReadonlyArray<string>) =>
+    new Counter({ name, help, labelNames, registers })
+  const histogram = (name: string, help: string, buckets: Array<number>, ...labelNames: ReadonlyArray<string>) =>
+    new Histogram({ name, help, labelNames, buckets, registers })
+
   const active = new Gauge({ name: "http_server_active_requests", help: "Requests under way", registers })
-  const clientSeconds = new Histogram({
-    name: "http_client_request_duration_seconds",
-    help: "Duration of attempts at the provider",
-    labelNames: ["outcome"],
-    buckets: seconds,
-    registers
-  })
-  const pipelineSeconds = new Histogram({
-    name: "resilience_pipeline_duration_seconds",
-    help: "Duration of calls with all of their attempts",
-    labelNames: ["name", "outcome"],
-    buckets: seconds,
-    registers
-  })
-  const retryCalls = new Counter({
-    name: "resilience_retry_calls_total",
-    help: "Calls by whether they were tried again",
-    labelNames: ["name", "kind"],
-    registers
-  })
-  const breakerCalls = new Counter({
-    name: "resilience_circuit_breaker_calls_total",
-    help: "Calls through the circuit",
-    labelNames: ["name", "kind"],
-    registers
-  })
-  const decisions = new Counter({
-    name: "resilience_rate_limiter_decisions_total",
-    help: "Decisions of the limiters",
-    labelNames: ["rule", "decision"],
-    registers
-  })
-  const modelRequests = new Counter({
-    name: "llm_requests_total",
-    help: "Calls to models",
-    labelNames: ["model", "outcome"],
-    registers
-  })
-  const modelTokens = new Counter({
-    name: "llm_tokens_total",
-    help: "Tokens",
-    labelNames: ["model", "type"],
-    registers
-  })
-  const modelCost = new Counter({
-    name: "llm_cost_usd_total",
-    help: "What the calls cost",
-    labelNames: ["model"],
-    registers
-  })
-  const operationSeconds = new Histogram({
-    name: "gen_ai_client_operation_duration_seconds",
-    help: "Duration of calls to models",
-    labelNames: ["gen_ai_request_model"],
-    buckets: modelSeconds,
-    registers
-  })
-  const tokenUsage = new Histogram({
-    name: "gen_ai_client_token_usage",
-    help: "Tokens of a call",
-    labelNames: ["gen_ai_request_model", "gen_ai_token_type"],
-    buckets: tokens,
-    registers
-  })
-  const databaseSeconds = new Histogram({
-    name: "db_client_operation_duration_seconds",
-    help: "Duration of transactions",
-    labelNames: ["db_operation_name"],
-    buckets: seconds,
-    registers
-  })
+  const requests = counter("http_requests_total", "Requests", "method", "endpoint", "status")
+  const retryCalls = counter("resilience_retry_calls_total", "Calls by whether they were tried again", "name", "kind")
+  const breakerCalls = counter("resilience_circuit_breaker_calls_total", "Calls through the circuit", "name", "kind")
+  const decisions = counter("resilience_rate_limiter_decisions_total", "Decisions of the limiters", "rule", "decision")
+  const modelRequests = counter("llm_requests_total", "Calls to models", "model", "outcome")
+  const modelTokens = counter("llm_tokens_total", "Tokens", "model", "type")
+  const modelCost = counter("llm_cost_usd_total", "What the calls cost", "model")
+  const requestSeconds = histogram(
+    "http_server_request_duration_seconds",
+    "Duration of requests",
+    seconds,
+    "http_request_method",
+    "http_route",
+    "http_response_status_code"
+  )
+  const clientSeconds = histogram(
+    "http_client_request_duration_seconds",
+    "Duration of attempts at the provider",
+    seconds,
+    "outcome"
+  )
+  const pipelineSeconds = histogram(
+    "resilience_pipeline_duration_seconds",
+    "Duration of calls with all of their attempts",
+    seconds,
+    "name",
+    "outcome"
+  )
+  const operationSeconds = histogram(
+    "gen_ai_client_operation_duration_seconds",
+    "Duration of calls to models",
+    modelSeconds,
+    "gen_ai_request_model"
+  )
+  const tokenUsage = histogram(
+    "gen_ai_client_token_usage",
+    "Tokens of a call",
+    tokens,
+    "gen_ai_request_model",
+    "gen_ai_token_type"
+  )
+  const databaseSeconds = histogram(
+    "db_client_operation_duration_seconds",
+    "Duration of transactions",
+    seconds,
+    "db_operation_name"
+  )
 
   return {
     registry,

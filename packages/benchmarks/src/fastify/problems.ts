@@ -61,6 +61,10 @@ export const rateLimited = (seconds: number, members: Readonly<Record<string, un
     { error: "rate_limit_exceeded", retry_after: seconds, ...members }
   )
 
+/** What everybody is told whose request is not what it must be, with everything that is wrong with it. */
+const invalidRequest = (message: string, errors: ReadonlyArray<ReturnType<typeof field>>): Problem =>
+  new Problem("invalid_request", message, { errors })
+
 const field = ({ instancePath, message, params }: FastifySchemaValidationError) => ({
   in: "body",
   path: String(params["missingProperty"] ?? instancePath.slice(1).replaceAll("/", ".")),
@@ -71,9 +75,7 @@ const field = ({ instancePath, message, params }: FastifySchemaValidationError) 
 export const problemOf = (error: FastifyError, request: FastifyRequest, maxBodyBytes: number): Problem => {
   if (error instanceof Problem) return error
   if (error.validation !== undefined) {
-    return new Problem("invalid_request", "The request is not what it must be.", {
-      errors: error.validation.map(field)
-    })
+    return invalidRequest("The request is not what it must be.", error.validation.map(field))
   }
   switch (error.code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
@@ -85,9 +87,7 @@ export const problemOf = (error: FastifyError, request: FastifyRequest, maxBodyB
       )
     default:
       return (error.statusCode ?? 500) < 500
-        ? new Problem("invalid_request", "The body is not JSON.", {
-          errors: [{ in: "body", path: "", message: "must be JSON" }]
-        })
+        ? invalidRequest("The body is not JSON.", [{ in: "body", path: "", message: "must be JSON" }])
         : new Problem("internal_error", "Something went wrong on our side.")
   }
 }

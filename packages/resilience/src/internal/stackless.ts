@@ -16,6 +16,7 @@ export const stackless = <A extends Error>(Class: new(...args: Array<never>) => 
       }
     }
   })
+  // Called with `new`, the function makes what has its prototype.
   const Made = Stackless as unknown as new() => Fields<A>
   return () => new Made()
 }

@@ -1,4 +1,5 @@
 /** A dead letter queue over a real socket, in the API of somebody else. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { assert, describe, it } from "@effect/vitest"
 import * as DeadLetterQueue from "effect-resilience/DeadLetterQueue"
 import * as AdminApi from "effect-resilience/http/AdminApi"
@@ -52,6 +53,7 @@ const eventsOf = (text: string): ReadonlyArray<readonly [string, any]> =>
     return [name ?? "", JSON.parse(data ?? "null")] as const
   })
 
+/** What a refusal says; its JSON is `any`, as all replies here. */
 const refused = (reply: { readonly status: number; readonly json: any }) => [
   reply.status,
   reply.json?.code,
@@ -281,9 +283,7 @@ describe("POST /admin/dlq/redrive", () => {
         hang = false
         const [, start] = eventsOf(text)[0] ?? []
         const open = Effect.map(ask(`/admin/dlq/${ids[1]}`), ({ json }) => json)
-        const letter = yield* Effect.repeat(Effect.andThen(Effect.sleep("10 millis"), open), {
-          until: ({ state }) => state === "Dead"
-        })
+        const letter = yield* Eventually.answers(open, ({ state }) => state === "Dead")
         assert.strictEqual(letter.attempts.interrupted, 1)
         assert.deepStrictEqual(sent, ["0"])
         const { json } = yield* post("/admin/dlq/redrive", { selection: start.selection })
@@ -306,9 +306,7 @@ describe("POST /admin/dlq/redrive", () => {
         // Interrupted, the client closes its connection.
         yield* Effect.raceFirst(post("/admin/dlq/redrive", { filter: {} }), Deferred.await(stuck))
         const open = Effect.map(ask(`/admin/dlq/${ids[1]}`), ({ json }) => json)
-        yield* Effect.repeat(Effect.andThen(Effect.sleep("10 millis"), open), {
-          until: ({ attempts, state }) => state === "Dead" && attempts.interrupted === 1
-        })
+        yield* Eventually.answers(open, ({ attempts, state }) => state === "Dead" && attempts.interrupted === 1)
         hang = false
         const { json } = yield* post("/admin/dlq/redrive", { filter: {} })
         assert.strictEqual(json.counts.redriven, 2)

@@ -52,6 +52,7 @@ const server = (limits: Layer.Layer<RateLimiter.RateLimiter> = limiter) =>
     Layer.effect(Policies, Ref.make<ReadonlyArray<RateLimiter.Policy>>([perIp, perModel]))
   )))
 
+/** What a reply says of itself; its JSON is `any`, as all replies here. */
 const code = (reply: { readonly status: number; readonly json: any }) => [reply.status, reply.json?.code]
 
 describe("/admin/circuit-breakers", () => {

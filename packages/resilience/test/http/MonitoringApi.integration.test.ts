@@ -1,4 +1,5 @@
 /** Health and sessions for dashboards, over a real socket. */
+import * as Eventually from "@effect-resilience/testing/Eventually"
 import { assert, describe, it } from "@effect/vitest"
 import * as HealthProbes from "effect-resilience/HealthProbes"
 import * as AdminKey from "effect-resilience/http/AdminKey"
@@ -51,9 +52,10 @@ const server = (
 const checked = Effect.flatMap(
   HealthProbes.HealthProbes,
   ({ report }) =>
-    Effect.repeat(Effect.andThen(Effect.sleep("5 millis"), report), {
-      until: ({ checks }) => checks.every(({ kind, lastCheck }) => kind !== "check" || lastCheck !== undefined)
-    })
+    Eventually.answers(
+      report,
+      ({ checks }) => checks.every(({ kind, lastCheck }) => kind !== "check" || lastCheck !== undefined)
+    )
 )
 
 const stranger = { headers: {} }
@@ -220,9 +222,10 @@ describe("POST /api/v1/monitoring/health/reset/{service_id}", () => {
         assert.strictEqual(reply.status, expected)
       }
       const states = HealthProbes.HealthProbes.use(({ report }) => report)
-      yield* Effect.repeat(Effect.andThen(Effect.sleep("5 millis"), states), {
-        until: ({ checks }) => checks.some(({ name, state }) => name === "cache" && state === "Failed")
-      })
+      yield* Eventually.answers(
+        states,
+        ({ checks }) => checks.some(({ name, state }) => name === "cache" && state === "Failed")
+      )
     }).pipe(Effect.provide(server())))
 
   it.live("says that there is no such service, and which there are; a heartbeat is none", () =>

@@ -30,9 +30,12 @@ export interface ServerProcess {
   readonly output: () => string
 }
 
+/** The first line is the pid: whoever becomes the server says it before, so that nothing the server says comes first. */
+const announced = `sh -c 'echo "$$"; exec "$0" "$@"'`
+
 /** A command in the background would read from /dev/null: descriptor 3 keeps the pipe for the one that must see its end. */
 const supervisor =
-  `exec 3<&0; "$0" "$@" 3<&- & child=$!; echo "$child"; (cat <&3 >/dev/null; kill -9 $child 2>/dev/null) & wait $child; exit 0`
+  `exec 3<&0; ${announced} "$0" "$@" 3<&- & child=$!; (cat <&3 >/dev/null; kill -9 $child 2>/dev/null) & wait $child; exit 0`
 
 /** Starts a program; it is killed when the scope closes. */
 export const start = (

@@ -2,7 +2,7 @@
 import * as AiError from "effect/ai/AiError"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { httpContext, retryAfterOf } from "../errors.ts"
+import { httpContext, reasonOfStatus } from "../errors.ts"
 import type { ReasonOf } from "../send.ts"
 import { ErrorBody } from "./wire.ts"
 
@@ -15,17 +15,8 @@ export const reasonOf: ReasonOf = (status, headers, body) => {
     onSome: ({ error }) => error.message
   })
   const http = httpContext(status, headers, body)
-  switch (status) {
-    case 401:
-      return new AiError.AuthenticationError({ kind: "InvalidKey", http })
-    case 402:
-      return new AiError.QuotaExhaustedError({ http })
-    case 403:
-      return new AiError.AuthenticationError({ kind: "InsufficientPermissions", http })
-    case 429:
-      return new AiError.RateLimitError({ http, ...retryAfterOf(status, headers) })
-  }
-  if (status >= 500 || status === 408) return new AiError.InternalProviderError({ description, http })
+  const reason = reasonOfStatus(status, headers, description, http)
+  if (reason !== undefined) return reason
   // An account without money is told so as if the request were wrong.
   if (/credit balance is too low/i.test(description)) return new AiError.QuotaExhaustedError({ http })
   return rejected(description, http)

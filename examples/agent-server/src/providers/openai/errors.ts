@@ -2,37 +2,20 @@
 import * as AiError from "effect/ai/AiError"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { httpContext, retryAfterOf } from "../errors.ts"
+import { httpContext, reasonOfStatus } from "../errors.ts"
+import type { ReasonOf } from "../send.ts"
 import { ErrorBody } from "./wire.ts"
 
 const decodeBody = Schema.decodeUnknownOption(Schema.fromJsonString(ErrorBody))
 
-/** The reason for a reply of status 400 or more. `body` is its text, JSON or not. */
-export const reasonOf = (
-  status: number,
-  headers: Readonly<Record<string, string | undefined>>,
-  body: string
-): AiError.AiErrorReason => {
+/** The reason for a reply of status 400 or more. Its body may be no JSON. */
+export const reasonOf: ReasonOf = (status, headers, body) => {
   const error = Option.getOrUndefined(Option.map(decodeBody(body), (decoded) => decoded.error))
   const description = error?.message ?? `HTTP status ${status}`
   const code = String(error?.code ?? error?.type ?? "")
   const http = httpContext(status, headers, body)
-  switch (status) {
-    case 401:
-      return new AiError.AuthenticationError({ kind: "InvalidKey", http })
-    case 402:
-      return new AiError.QuotaExhaustedError({ http })
-    case 403:
-      return new AiError.AuthenticationError({ kind: "InsufficientPermissions", http })
-    case 429:
-      return /insufficient_quota|billing/.test(code)
-        ? new AiError.QuotaExhaustedError({ http })
-        : new AiError.RateLimitError({ http, ...retryAfterOf(status, headers) })
-  }
-  if (status >= 500 || status === 408) {
-    return new AiError.InternalProviderError({ description, http })
-  }
-  return rejected(code, description, http)
+  if (status === 429 && /insufficient_quota|billing/.test(code)) return new AiError.QuotaExhaustedError({ http })
+  return reasonOfStatus(status, headers, description, http) ?? rejected(code, description, http)
 }
 
 /** The reason for an error event in a stream that had begun with status 200. */

@@ -1,9 +1,10 @@
 /** `GET /`, the console, what it consists of, and what it listens to. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { until } from "../../support/until.ts"
 import { askAnonymously, refused, say } from "../ask.ts"
 import { broken } from "../broken.ts"
-import { operator, type Section, Subject, until } from "../kit.ts"
+import { operator, type Section, Subject } from "../kit.ts"
 
 /** What a text loads from this server. */
 const loads = (text: string): ReadonlyArray<string> =>

@@ -2,6 +2,7 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { json } from "../../support/client.ts"
+import { providers } from "../../support/simulated.ts"
 import { askAsOperator, refused, replied, say } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
 import { broken } from "../broken.ts"
@@ -11,7 +12,7 @@ const faults = Effect.map(askAsOperator("GET /sim/faults"), (reply) => replied(r
 
 export const simulated: Section = {
   "GET /sim/faults has all seven providers in their order, with every fault": Effect.gen(function*() {
-    expect(Object.keys(json(yield* askAsOperator("GET /sim/faults")))).toEqual(Bodies.providers)
+    expect(Object.keys(json(yield* askAsOperator("GET /sim/faults")))).toEqual(providers)
     yield* faults
   }),
 
@@ -31,7 +32,7 @@ export const simulated: Section = {
         truncate_stream_at: 4,
         down: true
       }
-      for (const provider of Bodies.providers) {
+      for (const provider of providers) {
         for (const [fault, value] of Object.entries(all)) {
           const before = yield* faults
           const after = replied(

@@ -2,9 +2,11 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { json } from "../../support/client.ts"
+import { providers } from "../../support/simulated.ts"
+import { until } from "../../support/until.ts"
 import { ask, askAnonymously, askAsOperator, exactly, refused, replied } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
-import { type Section, Subject, until } from "../kit.ts"
+import { type Section, Subject } from "../kit.ts"
 
 const paths = [
   "/health/live",
@@ -20,7 +22,7 @@ const paths = [
 const dashboards = ["health", "health/services", "metrics", "status"].map((name) => `/api/v1/monitoring/${name}`)
 
 const dependencies = Effect.map(Subject, ({ isShared }) => [
-  ...Bodies.providers,
+  ...providers,
   "database",
   ...(isShared ? ["redis"] : [])
 ])

@@ -4,11 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { json } from "../../support/client.ts"
 import { startFresh, temporaryFolder } from "../../support/server.ts"
+import { until } from "../../support/until.ts"
 import { recordingOf } from "../../support/wav.ts"
 import { another, underWay } from "../another.ts"
 import { askOf, exactly, refused, replied, streamed } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
-import { operator, type Section, Subject, until } from "../kit.ts"
+import { operator, type Section, Subject } from "../kit.ts"
 
 const allModels = (faults: object) => ({ "llm-primary": faults, "llm-secondary": faults, "llm-anthropic": faults })
 

@@ -2,9 +2,10 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Reply } from "../../support/client.ts"
+import { until } from "../../support/until.ts"
 import { ask, askAnonymously, askAsOperator, refused, replied, say } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
-import { keys, type Section, until } from "../kit.ts"
+import { keys, type Section } from "../kit.ts"
 
 const names = ["limit", "remaining", "reset"].map((name) => `x-ratelimit-${name}`)
 

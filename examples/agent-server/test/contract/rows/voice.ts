@@ -4,11 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Wav from "../../../src/audio/wav.ts"
 import { json } from "../../support/client.ts"
+import { until } from "../../support/until.ts"
 import { recordingOf, silence } from "../../support/wav.ts"
 import { ask, exactly, refused, replied, say, type Sending, streamed } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
 import { broken, setFaults } from "../broken.ts"
-import { operator, type Section, until } from "../kit.ts"
+import { operator, type Section } from "../kit.ts"
 
 const speak = (body: Uint8Array | string, headers: Sending["headers"] = {}, query = "") =>
   ask(`POST /v1/speech_to_speech${query}`, { body, headers: { "content-type": "audio/wav", ...headers } })

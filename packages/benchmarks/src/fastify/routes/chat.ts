@@ -46,8 +46,7 @@ export const addChat = (
   app.post<{ Params: { agent: string }; Body: ChatRequest }>(
     "/v1/agents/:agent/chat",
     { schema: { body, response: { 200: reply } } },
-    // Unlike Express, Fastify waits for its handlers, and answers what they throw.
-    // oxlint-disable-next-line oxc/no-async-endpoint-handlers
+    // oxlint-disable-next-line oxc/no-async-endpoint-handlers -- Fastify waits for handlers, and answers what they throw
     async (request, response) => {
       const agent = agentsByName.get(request.params.agent)
       if (agent === undefined) throw agentNotFound(request.params.agent)

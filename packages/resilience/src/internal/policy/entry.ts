@@ -30,12 +30,11 @@ import type { OnRoute } from "./stages.ts"
  * @since 0.1.0
  */
 export interface CacheBinding {
-  // A key of whatever request, and values of whatever kind: each binding has its own.
-  // oxlint-disable-next-line typescript/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any -- of whatever request: each binding has its own
   readonly key: (request: any) => Effect.Effect<string>
-  // oxlint-disable-next-line typescript/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any -- of whatever values: each binding has its own
   readonly schema: Schema.ConstraintCodec<any, unknown>
-  // oxlint-disable-next-line typescript/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any -- of whatever values: each binding has its own
   readonly cacheable?: ((value: any) => boolean) | undefined
 }
 
@@ -47,8 +46,7 @@ export interface CacheBinding {
  */
 export interface Bindings {
   readonly caches?: Readonly<Record<string, CacheBinding>> | undefined
-  // A queue is invariant in its letters, so only `any` stands for all queues.
-  // oxlint-disable-next-line typescript/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any -- invariant in its letters: only `any` stands for all queues
   readonly deadLetters?: Readonly<Record<string, DeadLetterQueue.DeadLetterQueue<any>>> | undefined
   /** What somebody else knows of the health of a policy's dependency: the `health` of its breaker's options. */
   readonly health?: ((policy: string, key: string) => Stream.Stream<boolean>) | undefined

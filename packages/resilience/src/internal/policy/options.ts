@@ -42,10 +42,9 @@ export interface LimitOptions extends RateLimiter.WaitOptions {
 /** What tells a chain from other values. A chain is invariant in what its routes are, so no type stands for all chains. */
 type AnyChain = Pick<FallbackChain.FallbackChain<never, never, never>, typeof FallbackChain.TypeId | "name">
 
-// A queue and a cache are invariant in their payloads, so only `any` stands for all of them.
-// oxlint-disable-next-line typescript/no-explicit-any
+// oxlint-disable-next-line typescript/no-explicit-any -- invariant in its letters: only `any` stands for all queues
 type AnyQueue = DeadLetterQueue.DeadLetterQueue<any>
-// oxlint-disable-next-line typescript/no-explicit-any
+// oxlint-disable-next-line typescript/no-explicit-any -- invariant in both: only `any` stands for all caches
 type AnyCache = ResponseCache.ResponseCache<any, any>
 
 /**
