@@ -64,7 +64,7 @@ const follow = (options?: EventStream.Options): Effect.Effect<Followed, never, S
   })
 
 /** Until what was sent at this moment is read. */
-const settled = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 0)))
+const settled = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 const after = (duration: Parameters<typeof TestClock.adjust>[0]) => Effect.andThen(TestClock.adjust(duration), settled)
 
