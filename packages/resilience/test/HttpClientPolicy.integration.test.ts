@@ -154,10 +154,7 @@ for (const [name, layer] of clients) {
         assert.strictEqual(yield* reply.text, "hello")
         assert.strictEqual(requests.length, 3)
         // The connections of the attempts that were cut are closed.
-        yield* Eventually.answers(
-          Effect.sync(() => requests[0]!.socket.destroyed && requests[1]!.socket.destroyed),
-          Boolean
-        )
+        yield* Eventually.met(() => requests[0]!.socket.destroyed && requests[1]!.socket.destroyed)
       }).pipe(Effect.scoped, Effect.provide(provided)))
 
     it.live("a body that is slow but within its time is read to its end", () =>
@@ -202,10 +199,7 @@ for (const [name, layer] of clients) {
         }
         assert.strictEqual(yield* (yield* client.get(url)).text, "hello")
         // Nobody listens to those that would have gone on.
-        yield* Eventually.answers(
-          Effect.sync(() => requests[0]!.socket.destroyed && requests[1]!.socket.destroyed),
-          Boolean
-        )
+        yield* Eventually.met(() => requests[0]!.socket.destroyed && requests[1]!.socket.destroyed)
         const exact = HttpClientPolicy.apply(yield* HttpClient.HttpClient, policy, { maxBodyBytes: 5 })
         assert.strictEqual(yield* (yield* exact.get(url)).text, "hello")
         assert.strictEqual((yield* exact.head(url)).status, 200)
