@@ -48,6 +48,7 @@ const bounded = (connection: SqlConnection.Connection, within: Within): SqlConne
   executeValues: (...args) => within("executeValues")(connection.executeValues(...args)),
   executeValuesUnprepared: (...args) => within("executeValuesUnprepared")(connection.executeValuesUnprepared(...args)),
   executeUnprepared: (...args) => within("executeUnprepared")(connection.executeUnprepared(...args)),
+  // Nothing of ours is read as a stream; how long one takes is its reader's to say.
   executeStream: (...args) => connection.executeStream(...args)
 })
 
