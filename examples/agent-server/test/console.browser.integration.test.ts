@@ -3,11 +3,14 @@ import * as RealServer from "@effect-resilience/testing/RealServer"
 import { expect, it } from "@effect/vitest"
 import axe from "axe-core"
 import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import type { Browser, Locator, Page } from "playwright-core"
 import { afterAll, beforeAll } from "vitest"
 import { launch, open } from "./support/browser.ts"
 import { admin, json, request, setAllFaults, setFaults } from "./support/client.ts"
 import { failing, statesOf } from "./support/letters.ts"
+import { changed } from "./support/policies.ts"
 import { adminKey, type RunningServer, start, startFresh, temporaryFolder } from "./support/server.ts"
 
 /** Whoever is on this machine is not limited. */
@@ -319,6 +322,89 @@ RealServer.describe("chromium", "the console", () => {
         expect(yield* statesOf(server)).toEqual({ [first.letterId]: "Archived", [second.letterId]: "Discarded" })
         expect(json(yield* admin(server, "/sim/faults"))["llm-primary"].error_rate).toBe(0.25)
         expect(complaints).toEqual([])
+      }).pipe(Effect.scoped),
+    90_000
+  )
+
+  it.live(
+    "operations show the policies in force, and put others in their place or say what is wrong with them",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* temporaryFolder
+        const file = join(folder, "policies.yaml")
+        writeFileSync(file, changed())
+        const server = yield* start(folder, { ...environment, POLICIES: file })
+        const { complaints, page } = yield* open(browser, server)
+        const inForce = Effect.map(admin(server, "/admin/policies"), json)
+        const { document, explain } = yield* inForce
+        const panel = page.getByRole("region", { name: "Policies", exact: true })
+        const editor = panel.getByLabel("The document", { exact: true })
+        const put = panel.getByRole("button", { name: "Put in force" })
+        const undo = panel.getByRole("button", { name: "Undo the changes" })
+        const edit = async (from: string, to: string) => {
+          const text = await editor.inputValue()
+          expect(text).toContain(from)
+          await editor.fill(text.replace(from, to))
+        }
+        yield* Effect.promise(async () => {
+          await unlock(page, adminKey)
+          await told(panel, /Version 1, of .*policies\.yaml, since/)
+          expect(await editor.inputValue()).toBe(document)
+          expect(await panel.getByLabel("What the policies do").innerText()).toBe(explain)
+          await told(panel, "Nothing.")
+          expect([await put.isDisabled(), await undo.isDisabled()]).toEqual([true, true])
+
+          // What is wrong is told by its path, and nothing is changed.
+          await edit("standard: 600", "standard: -1")
+          await edit("waiting: 8", "waiting: many")
+          await told(panel, "Changed, and not in force.")
+          await put.click()
+          const wrong = panel.getByRole("list", { name: "What is wrong with the document" })
+          await told(wrong.getByRole("listitem"), /^limits\.perKey\.standard /)
+          await told(wrong.getByRole("listitem"), /^turns\.waiting /)
+          await told(page.locator("#action-notice"), "Invalid policies")
+          expect(await editor.evaluate((element) => element === document.activeElement)).toBe(true)
+          await expectAccessible(page, "policies that are refused")
+          // Reading again every two seconds takes nobody's changes away.
+          const freshness = await page.locator("#freshness").innerText()
+          await page.waitForFunction(
+            (before) => document.getElementById("freshness")?.textContent !== before,
+            freshness
+          )
+          expect(await editor.inputValue()).toContain("waiting: many")
+          await told(panel, "The document that was tried last is refused.")
+        })
+        expect(yield* inForce).toMatchObject({ document, version: 1 })
+        yield* Effect.promise(async () => {
+          await undo.click()
+          expect(await editor.inputValue()).toBe(document)
+          expect(await panel.getByRole("listitem").filter({ hasText: /^turns/ }).count()).toBe(1)
+
+          // With the keyboard, and what is probably not meant is told afterwards.
+          await edit("attempt: 0.28", "attempt: 0.5")
+          await put.focus()
+          await page.keyboard.press("Enter")
+          await told(page.getByRole("status"), "Version 2 is in force.")
+          await told(panel, /Version 2, of PUT \/admin\/policies/)
+          await told(panel.getByRole("list", { name: "Probably not meant" }), /turns\.deadlines\.attempt Where each of/)
+          expect(await panel.getByText("The document that was tried last is refused.").isHidden()).toBe(true)
+        })
+        expect((yield* inForce).document).toContain("attempt: 0.5")
+
+        // Somebody else puts another one in force while this one is being changed.
+        yield* Effect.promise(() => edit("standard: 600", "standard: 601"))
+        yield* request(server, "/admin/policies", {
+          method: "PUT",
+          headers: { "content-type": "application/yaml", "x-api-key": adminKey },
+          body: document
+        })
+        yield* Effect.promise(async () => {
+          await told(panel, "Meanwhile another document is")
+          expect(await editor.inputValue()).toContain("standard: 601")
+          await page.getByRole("button", { name: "Forget the key" }).click()
+          expect(await page.locator("#policies-document").inputValue()).toBe("")
+        })
+        expect(complaints.filter((text) => !text.includes("422"))).toEqual([])
       }).pipe(Effect.scoped),
     90_000
   )

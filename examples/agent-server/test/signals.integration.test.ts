@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { read, type ServerSentEvent } from "../src/console/serverSentEvents.ts"
-import { admin, request, unlimited } from "./support/client.ts"
+import { admin, chat, request, setAllFaults, unlimited } from "./support/client.ts"
 import { adminKey, type RunningServer, startFresh } from "./support/server.ts"
 
 /** The events of the stream, from when the server has begun it. */
@@ -56,4 +56,30 @@ describe("signals", () => {
       expect(rest.filter((event) => event !== "signal")).toEqual([])
       expect((yield* Effect.promise(() => ended)).code).toBe(0)
     }).pipe(Effect.scoped), 60_000)
+
+  it.live(
+    "have a stream that is open before there is anything to tell, and streams that stay open in silence",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startFresh({ LOG_LEVEL: "error", MAX_RUN_SECONDS: "18" })
+        const signals = yield* Effect.promise((signal) =>
+          fetch(`${server.origin}/admin/signals`, { headers: { "x-api-key": adminKey }, signal })
+        )
+        const first = yield* Effect.promise(async () => {
+          const reader = signals.body?.getReader()
+          const { value } = await reader?.read() ?? {}
+          await reader?.cancel()
+          return new TextDecoder().decode(value)
+        })
+        expect(first).toMatch(/^:\n\n/)
+        // A chat whose providers hang has nothing to say until its time is up.
+        yield* setAllFaults(server, { hang: true })
+        const { text } = yield* chat(server, { message: "Two days in Rome", stream: true }, unlimited)
+        const blocks = text.trimEnd().split("\n\n")
+        expect(blocks).toContain(":")
+        expect(blocks.indexOf(":")).toBeGreaterThan(0)
+        expect(blocks.at(-1)).toMatch(/^event: (error|done)\n/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })

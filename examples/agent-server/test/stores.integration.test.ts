@@ -10,8 +10,12 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { chat, json, request, unlimited } from "./support/client.ts"
 import { samplesOf } from "./support/metrics.ts"
+import { changed } from "./support/policies.ts"
+import { proxyTo } from "./support/proxy.ts"
 import {
   adminKey,
   type RunningServer,
@@ -22,6 +26,7 @@ import {
   unlimitedKey
 } from "./support/server.ts"
 import { until } from "./support/until.ts"
+import { completion, replyJson, upstream } from "./support/upstream.ts"
 
 const stateOf = (server: RunningServer, check: string) =>
   Effect.map(request(server, "/health/ready"), (reply): string => json(reply).checks[check])
@@ -173,6 +178,105 @@ RealServer.describe("redis-server", "with REDIS_URL", () => {
       expect(code).toBe(0)
       yield* redis.resume
       expect(yield* chats(dying)).toEqual(all)
+    }).pipe(Effect.scoped), 120_000)
+})
+
+RealServer.describe("redis-server", "while Redis is away", () => {
+  it.live(
+    "RL-13 an instance keeps the limits of callers by itself, and they are limits, no outage",
+    () =>
+      Effect.gen(function*() {
+        const redis = yield* RedisServer.make()
+        const server = yield* startFresh({ REDIS_URL: redis.url, API_KEYS: "someone:a-key:free" })
+        const ask = request(server, "/v1/agents", { headers: { "x-api-key": "a-key" } })
+        expect((yield* ask).status).toBe(200)
+        yield* redis.kill
+        const replies = yield* Effect.forEach(Array.from({ length: 70 }), () => ask, { concurrency: 5 })
+        const passed = replies.filter(({ status }) => status === 200)
+        const refused = replies.filter(({ status }) => status === 429)
+        expect([passed.length, passed.length + refused.length]).toEqual([60, 70])
+        expect(json(refused[0]!)).toMatchObject({ code: "rate_limit_exceeded", limit: 60, remaining: 0 })
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live("RL-13 a provider costs no more than the instance's share of a day", () =>
+    Effect.gen(function*() {
+      const redis = yield* RedisServer.make()
+      yield* redis.kill
+      const folder = yield* temporaryFolder
+      const policies = join(folder, "policies.yaml")
+      /** How often a model is asked that takes a quarter of a dollar, by 16 chats for which there are eight dollars. */
+      const asked = (onStoreError: string) =>
+        Effect.gen(function*() {
+          writeFileSync(policies, changed(["cost: { share: 0.5 }", `cost: ${onStoreError}`]))
+          const provider = yield* upstream((response) =>
+            replyJson(
+              response,
+              completion("Hi", { usage: { prompt_tokens: 100_000, completion_tokens: 0, total_tokens: 100_000 } })
+            )
+          )
+          const server = yield* startFresh({
+            REDIS_URL: redis.url,
+            POLICIES: policies,
+            OPENAI_BASE_URL: provider.baseUrl,
+            OPENAI_FALLBACK_MODEL: "gpt-4o",
+            PROVIDER_USD_PER_DAY: "8",
+            PROVIDER_TOKENS_PER_MINUTE: "100000000"
+          })
+          for (let turn = 0; turn < 16; turn++) {
+            expect((yield* chat(server, { message: `trip ${turn}` }, unlimited)).status).toBe(200)
+          }
+          return provider.calls.length
+        }).pipe(Effect.scoped)
+      expect(yield* asked("open")).toBe(16)
+      // Eight times a quarter of a dollar; the last call begins when there is a little left.
+      expect([8, 9]).toContain(yield* asked("{ share: 0.25 }"))
+      expect(yield* asked("closed")).toBe(0)
+    }).pipe(Effect.scoped), 90_000)
+})
+
+describe("a database that accepts and never answers", () => {
+  it.live("stops the start in time", () =>
+    Effect.gen(function*() {
+      const { port, url } = yield* PostgresServer.make
+      const proxy = yield* proxyTo(port)
+      proxy.swallow()
+      const { code, stderr } = yield* runToEnd({
+        PORT: "0",
+        DATA_DIR: yield* temporaryFolder,
+        DATABASE_URL: url.replace(`:${port}`, `:${proxy.port}`)
+      })
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/cannot use the database at .*Connection timed out/)])
+    }).pipe(Effect.scoped), 60_000)
+
+  it.live("is given up on, with 503 where it is needed, and used again when it answers", () =>
+    Effect.gen(function*() {
+      const { port, url } = yield* PostgresServer.make
+      const proxy = yield* proxyTo(port)
+      const server = yield* startFresh({
+        DATABASE_URL: url.replace(`:${port}`, `:${proxy.port}`),
+        HEALTH_INTERVAL: "1 hour",
+        // Nothing but the limit of a statement ends the wait.
+        MAX_RUN_SECONDS: "3600",
+        LOG_LEVEL: "error"
+      })
+      const { session_id } = json(yield* chat(server, { message: "Lisbon" }, unlimited))
+      proxy.swallow()
+      const headers = { ...unlimited.headers, "idempotency-key": "order-1" }
+      const [named, reading, plain] = yield* Effect.all([
+        chat(server, { message: "once" }, { headers }),
+        request(server, "/admin/dlq", operator),
+        chat(server, { message: "by train", session_id }, unlimited)
+      ], { concurrency: "unbounded" })
+      expect([named.status, json(named).code, named.headers.get("retry-after")])
+        .toEqual([503, "storage_unavailable", "5"])
+      expect([reading.status, json(reading).code]).toEqual([503, "storage_unavailable"])
+      // What the journal bridges it bridges here, too.
+      expect([plain.status, json(plain).reply]).toEqual([200, expect.stringContaining("Lisbon")])
+      proxy.pass()
+      const again = yield* until(chat(server, { message: "once" }, { headers }), ({ status }) => status === 200)
+      expect(json(again).session_id).not.toBe("")
     }).pipe(Effect.scoped), 120_000)
 })
 

@@ -145,7 +145,7 @@ export interface Options {
   readonly terminationGracePeriod?: Duration.Input | undefined
   /** When clients that are refused should come again, to another instance. Whole seconds, rounded up. Default 1 second. */
   readonly retryAfter?: Duration.Input | undefined
-  /** How long the headers of a request may take to arrive. Default 15 seconds. */
+  /** How long the headers of a request may take to arrive, looked at three times in that time. Default 15 seconds. */
   readonly headersTimeout?: Duration.Input | undefined
   /** How long a whole request may take to arrive. Default 60 seconds. */
   readonly requestTimeout?: Duration.Input | undefined
@@ -385,6 +385,8 @@ const check = (options: Options): Settings => {
       }), got ${shown(preStopMillis)} and ${shown(drainMillis)}`
     )
   }
+  const headersTimeout = millisOf("headersTimeout", options.headersTimeout ?? "15 seconds")
+  const requestTimeout = millisOf("requestTimeout", options.requestTimeout ?? "60 seconds")
   return {
     port: portOf(options.port),
     host: options.host,
@@ -393,11 +395,19 @@ const check = (options: Options): Settings => {
     graceMillis,
     retryAfterSeconds: Math.ceil(millisOf("retryAfter", options.retryAfter ?? "1 second") / 1_000),
     limits: {
-      headersTimeout: millisOf("headersTimeout", options.headersTimeout ?? "15 seconds"),
-      requestTimeout: millisOf("requestTimeout", options.requestTimeout ?? "60 seconds"),
+      headersTimeout,
+      requestTimeout,
+      connectionsCheckingInterval: checkingInterval(headersTimeout, requestTimeout),
       keepAliveTimeout: millisOf("keepAliveTimeout", options.keepAliveTimeout ?? "65 seconds")
     }
   }
+}
+
+/** Node looks for what is late every 30 seconds unless told otherwise, which would make a limit of 15 one of 45. */
+const checkingInterval = (headersTimeout: number, requestTimeout: number): number => {
+  // To Node, no time at all is no limit.
+  const shortest = Math.min(headersTimeout || Infinity, requestTimeout || Infinity)
+  return Math.min(30_000, Math.max(50, Math.ceil(shortest / 3)))
 }
 
 const start = Effect.fnUntraced(function*<R>(settings: Settings, custom: Custom<R>) {

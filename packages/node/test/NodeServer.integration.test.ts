@@ -357,6 +357,7 @@ describe("NodeServer, the listening socket", () => {
       const { port } = yield* startApp({ headersTimeout: "100 millis", requestTimeout: "200 millis" })
       const cases = [
         ["hello\r\n\r\n", 400, "malformed_request"],
+        ["GET / HTTP/1.1\r\nHost: te", 408, "request_timeout"],
         [`GET / HTTP/1.1\r\nHost: test\r\nX-Large: ${"x".repeat(100_000)}\r\n\r\n`, 431, "headers_too_large"]
       ] as const
       for (const [sent, status, code] of cases) {

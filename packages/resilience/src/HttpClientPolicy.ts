@@ -9,7 +9,8 @@
  *   retried and hedged; the others are sent once.
  * - **Sent on.** What is left of the deadline, in `x-request-timeout-ms`, and the id of the request being served, in `x-request-id`.
  * - **The body is part of the attempt.** It is read within deadlines, places and retries, so a reply that stops half-way is a
- *   failure like any other. For replies that are read as they come, say `body: "stream"`: then the attempt is over with the headers.
+ *   failure like any other. One of more than `maxBodyBytes` is not read to its end. For replies that are read as they come, say
+ *   `body: "stream"`: then the attempt is over with the headers.
  *
  * What it does not do: it knows no redirects; put `HttpClient.followRedirects` inside.
  *
@@ -57,8 +58,22 @@ import * as Failure from "./Failure.ts"
 import * as RequestId from "./http/RequestId.ts"
 import { buffered } from "./internal/httpClientPolicy/body.ts"
 import { isIdempotent, originOf } from "./internal/httpClientPolicy/request.ts"
+import { positiveInteger } from "./internal/options.ts"
 import { withoutStack } from "./internal/withoutStack.ts"
 import type * as Policy from "./Policy.ts"
+
+export {
+  /**
+   * The body of a reply is larger than `maxBodyBytes`: the cause of an `HttpClientError` whose reason is a `DecodeError`.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  ReplyTooLarge
+} from "./internal/httpClientPolicy/replyTooLarge.ts"
+
+/** 16 MiB. */
+const defaultMaxBodyBytes = 16 * 1024 * 1024
 
 type Request = HttpClientRequest.HttpClientRequest
 type Reply = HttpClientResponse.HttpClientResponse
@@ -75,6 +90,12 @@ export interface Options<in out Call extends Policy.CallOptions = Policy.CallOpt
    * Default `"buffer"`.
    */
   readonly body?: "buffer" | "stream" | undefined
+  /**
+   * The most bytes of a body that are read into memory. A larger one fails with an `HttpClientError` whose cause is
+   * {@link ReplyTooLarge}: a `Permanent` failure of the request, which says nothing of the server. `body: "stream"` has no limit. A positive
+   * integer. Default 16 MiB (16,777,216): more than JSON of an API takes, and little enough for a hundred at once.
+   */
+  readonly maxBodyBytes?: number | undefined
   /** What the policy is told of a request besides or in place of its key and whether it may be repeated. */
   readonly call?: ((request: Request) => Partial<Call>) | undefined
   /** Whether the deadline is sent on. Default `true`. */
@@ -121,7 +142,9 @@ export const apply: {
   policy: Policy.Policy<PE, PR, T>,
   options: Options<T["call"]> = {}
 ): HttpClient.HttpClient.With<E | PE | HttpClientError.HttpClientError, R | PR> => {
-  const { body = "buffer", call, sendDeadline = true, sendRequestId = true } = options
+  const { body = "buffer", call, maxBodyBytes = defaultMaxBodyBytes, sendDeadline = true, sendRequestId = true } =
+    options
+  const inMemory = buffered(positiveInteger("maxBodyBytes", maxBodyBytes))
   const withId = sendRequestId ? RequestId.sendOn(client) : client
   const sending = sendDeadline ? HttpClient.mapRequestEffect(withId, withDeadline) : withId
   // What a policy of these traits makes of an effect that answers with a reply.
@@ -132,7 +155,7 @@ export const apply: {
 
   const attempt = (request: Request) => {
     const replied = sending.execute(request)
-    return Effect.flatMap(body === "buffer" ? Effect.flatMap(replied, buffered) : replied, judged)
+    return Effect.flatMap(body === "buffer" ? Effect.flatMap(replied, inMemory) : replied, judged)
   }
   return HttpClient.makeWith(
     (prepared: Effect.Effect<Request, E, R>) =>

@@ -307,8 +307,10 @@ const make = <E>(settings: Settings, journal: Journal.Journal<E>): Effect.Effect
         const session = new Conversation(id, settings.stages, fiber, listener)
         // `Effect.acquireRelease` would join all services of this fiber to those that its scope closes with; ending needs none.
         return Effect.as(
-          Effect.flatMap(Effect.scope, (scope) =>
-            Scope.addFinalizerExit(scope, (exit) => session.end(outcomeOf(exit)))),
+          Effect.flatMap(
+            Effect.scope,
+            (scope) => Scope.addFinalizerExit(scope, (exit) => session.end(outcomeOf(exit)))
+          ),
           session
         )
       }))

@@ -14,6 +14,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Http from "node:http"
@@ -162,6 +163,51 @@ for (const [name, layer] of clients) {
         const policy = yield* Policy.make({ name: "a", deadline: { total: "20 seconds", attempt: "10 seconds" } })
         const reply = yield* HttpClientPolicy.apply(yield* HttpClient.HttpClient, policy).get(url)
         assert.strictEqual(yield* reply.text, "abc")
+      }).pipe(Effect.scoped, Effect.provide(provided)))
+
+    it.live("a body that is larger than is read into memory fails, is not tried again, and is no fault of the server's", () =>
+      Effect.gen(function*() {
+        const endless = (response: Http.ServerResponse) => {
+          const more = () => {
+            while (response.write("x".repeat(1000)));
+          }
+          response.on("drain", more)
+          more()
+        }
+        const told = (response: Http.ServerResponse) => {
+          response.writeHead(200, { "content-length": "100000000" })
+          response.write("x".repeat(1000))
+        }
+        const { requests, url } = yield* serving(endless, told, (response) => response.end("x".repeat(5000)), ok)
+        const policy = yield* Policy.make({
+          name: "a",
+          deadline: "20 seconds",
+          retry: Retry.byKind({ Transient: soon }),
+          breaker: { trip: CircuitBreaker.consecutive(1) },
+          bulkhead: { limit: 1 }
+        })
+        const client = HttpClientPolicy.apply(yield* HttpClient.HttpClient, policy, { maxBodyBytes: 4999 })
+        for (const sent of [1, 2, 3]) {
+          const error = yield* Effect.flip(client.get(url))
+          assert.isTrue(HttpClientError.isHttpClientError(error))
+          // What the policy adds has no reason.
+          const { reason } = error as HttpClientError.HttpClientError
+          assert.deepInclude(reason, { _tag: "DecodeError", description: "The reply's body is larger than 4999 bytes" })
+          assert.isTrue(reason.cause instanceof HttpClientPolicy.ReplyTooLarge && reason.cause.limit === 4999)
+          assert.strictEqual(requests.length, sent)
+          assert.strictEqual((yield* policy.bulkhead(url)!.state).inFlight, 0)
+        }
+        assert.strictEqual(yield* (yield* client.get(url)).text, "hello")
+        // Nobody listens to those that would have gone on.
+        yield* Eventually.met(() => requests[0]!.socket.destroyed && requests[1]!.socket.destroyed)
+        const exact = HttpClientPolicy.apply(yield* HttpClient.HttpClient, policy, { maxBodyBytes: 5 })
+        assert.strictEqual(yield* (yield* exact.get(url)).text, "hello")
+        assert.strictEqual((yield* exact.head(url)).status, 200)
+        assert.throws(
+          () => HttpClientPolicy.apply(exact, policy, { maxBodyBytes: 0 }),
+          RangeError,
+          "maxBodyBytes must be a positive integer, got 0"
+        )
       }).pipe(Effect.scoped, Effect.provide(provided)))
 
     it.live("a body for which there is no more time fails with the deadline, and its place is free", () =>

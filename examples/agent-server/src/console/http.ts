@@ -15,23 +15,27 @@ const failed = (trouble: Trouble): Outcome<never> => ({ _tag: "Failed", trouble 
 /** What to send, and until when to wait. */
 export interface Request {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE"
+  /** Sent as JSON. */
   readonly body?: unknown
+  /** Sent as it is, in the place of a body. */
+  readonly text?: { readonly type: string; readonly value: string }
   readonly headers?: Readonly<Record<string, string>>
   readonly key?: Slot
   readonly signal?: AbortSignal
 }
 
-const send = async (path: string, { body, headers, key, method = "GET", signal }: Request): Promise<Response> => {
+const send = async (path: string, { body, headers, key, method = "GET", signal, text }: Request): Promise<Response> => {
   const value = key?.get()
+  const sent = body === undefined ? text : { type: "application/json", value: JSON.stringify(body) }
   return await fetch(path, {
     method,
     cache: "no-store",
     headers: {
-      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(sent === undefined ? {} : { "content-type": sent.type }),
       ...(value === undefined ? {} : { authorization: `Bearer ${value}` }),
       ...headers
     },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(sent === undefined ? {} : { body: sent.value }),
     ...(signal === undefined ? {} : { signal })
   })
 }

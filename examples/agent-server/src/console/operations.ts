@@ -136,6 +136,7 @@ export const start = (): void => {
   Letters.start()
   Limits.start()
   Happenings.start()
+  Policies.start()
   unlock.addEventListener("submit", (event) => {
     event.preventDefault()
     void tryKey()

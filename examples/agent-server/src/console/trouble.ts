@@ -20,12 +20,20 @@ export interface Problem {
   readonly title: string
   readonly message: string
   readonly requestId: string | undefined
+  /** What is wrong with what was sent, and where, when the server tells it piece by piece. */
+  readonly errors: ReadonlyArray<{ readonly path: string; readonly message: string }>
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null
 
 const text = (value: unknown): string | undefined => typeof value === "string" && value !== "" ? value : undefined
+
+const errorsIn = (value: unknown): Problem["errors"] =>
+  (Array.isArray(value) ? value : []).filter(isRecord).map(({ message, path }) => ({
+    path: text(path) ?? "",
+    message: text(message) ?? ""
+  }))
 
 /** A problem of the server, from the JSON of its body; something in between may have answered with anything else. */
 export const problem = (body: unknown, status: number): Problem => {
@@ -36,7 +44,8 @@ export const problem = (body: unknown, status: number): Problem => {
     code: text(members["code"]) ?? "unknown",
     title: text(members["title"]) ?? "The request failed",
     message: text(members["message"]) ?? text(members["detail"]) ?? `The server answered with status ${status}.`,
-    requestId: text(members["request_id"])
+    requestId: text(members["request_id"]),
+    errors: errorsIn(members["errors"])
   }
 }
 

@@ -1,7 +1,7 @@
 /** Who may ask how often, and how much each provider is asked, as the document of policies says. */
 import * as RateLimiter from "effect-resilience/RateLimiter"
 import type * as Duration from "effect/Duration"
-import type { Dependency, ProviderLimits, Sections } from "../policies/document.ts"
+import type { Dependency, OnStoreError, ProviderLimits, Sections } from "../policies/document.ts"
 
 /** The tiers of API keys. */
 export const tiers = ["free", "standard", "unlimited"] as const
@@ -21,35 +21,54 @@ export interface Limits {
   readonly maxQueue: number
   /** As the document says it. */
   readonly perMinute: Pick<Sections["limits"], "perIp" | "perKey" | "perAgent">
+  readonly onStoreError: OnStoreErrors
 }
 
-const perMinute = (name: string, limit: number | "unlimited"): RateLimiter.Policy | undefined =>
-  limit === "unlimited" ? undefined : RateLimiter.policy(name, [RateLimiter.perMinute(limit)])
+/** What each kind of limit does while the store of all instances does not answer. */
+type OnStoreErrors = NonNullable<Sections["limits"]["onStoreError"]>
+
+/** For a document that does not say it: limits hold, within what two instances together may have. */
+const insured: OnStoreErrors = { callers: { share: 1 }, rates: { share: 0.5 }, cost: { share: 0.5 } }
+
+const toRule = (choice: OnStoreError) => typeof choice === "string" ? choice : RateLimiter.local(choice)
 
 /** All of our calls are one customer's. */
-const ofProvider = (dependency: Dependency, limits: ProviderLimits): OfProvider => ({
-  ...limits,
-  policy: RateLimiter.policy(dependency, [
-    RateLimiter.tokenBucket({ name: "requests", limit: limits.requestsPerMinute, window: "1 minute" }),
-    RateLimiter.tokenBucket({ name: "tokens", unit: "tokens", limit: limits.tokensPerMinute, window: "1 minute" }),
-    RateLimiter.slidingWindow({ name: "cost", unit: "cost", limit: limits.usdPerDay, window: "1 day" })
-  ])
-})
+const ofProvider = (dependency: Dependency, limits: ProviderLimits, { cost, rates }: OnStoreErrors): OfProvider => {
+  const rate = { window: "1 minute", onStoreError: toRule(rates) } as const
+  return {
+    ...limits,
+    policy: RateLimiter.policy(dependency, [
+      RateLimiter.tokenBucket({ ...rate, name: "requests", limit: limits.requestsPerMinute }),
+      RateLimiter.tokenBucket({ ...rate, name: "tokens", unit: "tokens", limit: limits.tokensPerMinute }),
+      RateLimiter.slidingWindow({
+        name: "cost",
+        unit: "cost",
+        limit: limits.usdPerDay,
+        window: "1 day",
+        onStoreError: toRule(cost)
+      })
+    ])
+  }
+}
 
 /** The limits of a document; what is said besides of providers goes for all of them. */
 export const limitsOf = (
-  { perAgent: forAgent, perIp, perKey, providers: { maxQueue, maxWait } }: Sections["limits"],
+  { onStoreError = insured, perAgent: forAgent, perIp, perKey, providers: { maxQueue, maxWait } }: Sections["limits"],
   providers: { readonly [D in Dependency]: ProviderLimits },
   given: { readonly [Limit in keyof ProviderLimits | "agentRequestsPerMinute"]?: number | undefined }
 ): Limits => {
   const perAgent = given.agentRequestsPerMinute ?? forAgent
+  const perMinute = (name: string, limit: number | "unlimited"): RateLimiter.Policy | undefined =>
+    limit === "unlimited"
+      ? undefined
+      : RateLimiter.policy(name, [RateLimiter.perMinute(limit, { onStoreError: toRule(onStoreError.callers) })])
   const one = (dependency: Dependency) => {
     const limits = providers[dependency]
     return ofProvider(dependency, {
       requestsPerMinute: given.requestsPerMinute ?? limits.requestsPerMinute,
       tokensPerMinute: given.tokensPerMinute ?? limits.tokensPerMinute,
       usdPerDay: given.usdPerDay ?? limits.usdPerDay
-    })
+    }, onStoreError)
   }
   return {
     perIp: perMinute("perIp", perIp),
@@ -66,7 +85,8 @@ export const limitsOf = (
     },
     maxWait,
     maxQueue,
-    perMinute: { perIp, perKey, perAgent }
+    perMinute: { perIp, perKey, perAgent },
+    onStoreError
   }
 }
 

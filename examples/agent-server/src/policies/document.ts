@@ -68,6 +68,10 @@ const Reply = Schema.String.check(Schema.isPattern(/\S/, { expected: "some text"
 /** Requests a minute, or no limit. */
 const PerMinute = Schema.Union([Count, Schema.Literal("unlimited")])
 
+/** What limits do while their store does not answer: calls pass uncounted, are refused, or each instance keeps this share. */
+const OnStoreError = Schema.Union([Schema.Literals(["open", "closed"]), Schema.Struct({ share: Share })])
+export type OnStoreError = typeof OnStoreError.Type
+
 /** What a provider may be asked for in a minute, and cost in a day. */
 export const ProviderLimits = Schema.Struct({
   requestsPerMinute: Positive,
@@ -101,6 +105,10 @@ export const Sections = Schema.Struct({
     perIp: PerMinute,
     perKey: Schema.Struct({ free: PerMinute, standard: PerMinute, unlimited: PerMinute }),
     perAgent: PerMinute,
+    // Documents that were written before there was a choice do without it.
+    onStoreError: Schema.optionalKey(
+      Schema.Struct({ callers: OnStoreError, rates: OnStoreError, cost: OnStoreError })
+    ),
     providers: Schema.Struct({ real: AllLimits, simulated: AllLimits, maxWait: TimeOrNone, maxQueue: CountOrNone })
   }),
   health: Schema.Struct({ interval: Time, timeout: Time, failed: Count, healthy: Count }),

@@ -1,6 +1,7 @@
 /** What the figures do, in words, and which of them are probably not meant. */
 import type * as Policy from "effect-resilience/Policy"
 import * as Duration from "effect/Duration"
+import type { OnStoreError } from "./document.ts"
 import type { Surroundings, Values } from "./values.ts"
 
 const share = (part: number): string => `${Math.round(part * 1000) / 10} %`
@@ -11,12 +12,16 @@ const time = (duration: Duration.Input): string => Duration.format(Duration.from
 export const explain = ({ chain, health, letters, limits, turns, voice }: Values): string => {
   const { every } = letters.autoRedrive
   const { perAgent, perIp, perKey } = limits.perMinute
+  const { callers, cost, rates } = limits.onStoreError
   const { denyAt, limit, warnAt, window } = chain.budget
   return [
     "A turn, from the outside in:",
     `  - the caller's limit: by address ${said(perIp)}, by agent ${said(perAgent)}, by key ${
       Object.entries(perKey).map(([tier, limit]) => `${tier} ${said(limit)}`).join(", ")
     }`,
+    `  - while limits cannot be counted for all instances: of callers' limits ${
+      insured(callers)
+    }, of providers' rates ${insured(rates)}, of their cost ${insured(cost)}`,
     `  - its place: ${turns.waiting} turns of a session may wait for the one that runs`,
     `  - models: ${share(turns.deadlines.models)} of the turn's time for all of them, ${
       share(turns.deadlines.attempt)
@@ -40,6 +45,11 @@ export const explain = ({ chain, health, letters, limits, turns, voice }: Values
       every === undefined ? "when somebody asks" : `every ${time(every)}`
     }`
   ].join("\n")
+}
+
+const insured = (choice: OnStoreError): string => {
+  if (choice === "open") return "nothing is kept"
+  return choice === "closed" ? "nothing passes" : `each instance keeps ${share(choice.share)}`
 }
 
 const said = (perMinute: number | "unlimited"): string =>

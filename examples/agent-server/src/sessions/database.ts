@@ -1,6 +1,6 @@
 /** The database that the server keeps its data in: PostgreSQL where there is one, else a SQLite file. */
 import * as SqliteClient from "@effect-resilience/node/SqliteClient"
-import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -13,6 +13,7 @@ import { randomBytes } from "node:crypto"
 import { type Dependency, shown } from "../health/Dependency.ts"
 import { because, type CannotStart, orCannotStart } from "../startup/CannotStart.ts"
 import { makeDirectories, whyNot } from "../startup/directories.ts"
+import * as BoundedSql from "./boundedSql.ts"
 
 /** Where the data is. */
 export interface Options {
@@ -36,6 +37,9 @@ export const dependency = ({ dataDir, databaseUrl }: Options): Effect.Effect<Dep
   }))
 
 const connectTimeout = "5 seconds"
+
+/** Longer than any statement of ours takes, and shorter than a turn. */
+const statementTimeout = Duration.seconds(10)
 
 const maxConnections = 20
 
@@ -62,7 +66,7 @@ export const connections: Effect.Effect<
 /** A pool connects when it is first used, so it is used: a server that cannot reach its data does not start. */
 const postgres = (url: Redacted.Redacted): Layer.Layer<SqlClient.SqlClient, CannotStart> =>
   Layer.tap(
-    PgClient.layer({ url, connectTimeout, applicationName, maxConnections }),
+    BoundedSql.layer({ url, connectTimeout, statementTimeout, applicationName, maxConnections }),
     (context) => Effect.asVoid(Effect.provideContext(SqlClient.SqlClient.use((sql) => sql`SELECT 1`), context))
   ).pipe(orCannotStart((error) =>
     `DATABASE_URL: cannot use the database at ${shown(Redacted.value(url))}: ${whyNoConnection(error)}`

@@ -28,7 +28,8 @@ describe("trouble", () => {
         code: "unknown",
         title: "The request failed",
         message: "The server answered with status 502.",
-        requestId: undefined
+        requestId: undefined,
+        errors: []
       })
     }
   })

@@ -67,17 +67,21 @@ const keepsPromises = (asked: string, reply: Reply): void => {
   if (status === 405) expect(headers.get("allow")).toMatch(/^[A-Z]+(, [A-Z]+)*$/)
 }
 
+/** The codes of all problems that were answered to the rows so far. */
+export const answered = new Set<string>()
+
 /** Decodes what must have these members and no others. */
 export const exactly = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, body: unknown): S["Type"] =>
   Schema.decodeUnknownSync(schema)(body, { errors: "all", onExcessProperty: "error" })
 
 /** The problem that a body is: one of the codes, with its status, its title's page, and its members. It is `any`: the rows say what is in them. */
-const problemIn = (body: any): any => {
+export const problemIn = (body: any): any => {
   const kind = Bodies.problems[body.code]
   if (kind === undefined) throw new Error(`no problem of the contract: ${JSON.stringify(body)}`)
   exactly(kind.schema, body)
   expect([body.status, body.type]).toEqual([kind.status, `/problems/${body.code}`])
   expect(body.detail).toBe(body.message)
+  answered.add(body.code)
   return body
 }
 

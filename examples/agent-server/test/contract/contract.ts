@@ -10,6 +10,7 @@ import { life } from "./rows/life.ts"
 import { limits } from "./rows/limits.ts"
 import { circuits, deadLetters, profiles } from "./rows/operator.ts"
 import { policies } from "./rows/policies.ts"
+import { problems } from "./rows/problems.ts"
 import { surface } from "./rows/surface.ts"
 import { voice } from "./rows/voice.ts"
 
@@ -27,7 +28,9 @@ const sections: Readonly<Record<string, Section>> = {
   "limits": limits,
   "the console": console,
   "paths and pages": surface,
-  "coming and going": life
+  "coming and going": life,
+  // Its last row looks back at all of them.
+  "problems": problems
 }
 
 /** A test for each row, told to the same server. A row has two minutes: other programs want the machine too. */

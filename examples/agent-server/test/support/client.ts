@@ -49,9 +49,9 @@ export interface Event {
   readonly data: any
 }
 
-/** The events of a streamed reply. */
+/** The events of a streamed reply, without the comments that keep it open. */
 export const events = (reply: Reply): ReadonlyArray<Event> =>
-  reply.text.split("\n\n").filter((block) => block.trim() !== "").map((block) => {
+  reply.text.split("\n\n").filter((block) => block.trim() !== "" && !block.startsWith(":")).map((block) => {
     const lines = block.split("\n")
     const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? ""
     return { event: field("event"), data: JSON.parse(field("data")) }

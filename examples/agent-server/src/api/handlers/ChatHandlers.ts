@@ -1,10 +1,12 @@
 /** Serves `POST /v1/agents/{agent}/chat`. */
 import * as NodeServer from "@effect-resilience/node/NodeServer"
 import * as ApiKey from "effect-resilience/http/ApiKey"
+import * as EventStream from "effect-resilience/http/EventStream"
 import { failWith, says } from "effect-resilience/http/Problem"
 import * as RateLimitMiddleware from "effect-resilience/http/RateLimitMiddleware"
 import * as RequestId from "effect-resilience/http/RequestId"
 import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpEffect from "effect/http/HttpEffect"
@@ -19,7 +21,6 @@ import { withFew } from "../../http/fewServices.ts"
 import { agentNotFound } from "../agentNotFound.ts"
 import { Api } from "../Api.ts"
 import type { ChatEvent, ChatReply } from "../ChatApi.ts"
-import { acceptsEvents, passOnAtOnce } from "../eventStream.ts"
 import { named } from "../idempotencyKey.ts"
 import * as Problems from "../Problems.ts"
 import { sayLetter } from "../sayLetter.ts"
@@ -30,6 +31,8 @@ import { type TurnFailure, turnProblem } from "../turnProblem.ts"
 export interface Options {
   /** Longer messages are refused. */
   readonly maxMessageChars: number
+  /** The time that a turn has. */
+  readonly maxRun: Duration.Duration
   /** What chats find besides what they are given on their way. */
   readonly base: Context.Context<never>
 }
@@ -58,12 +61,16 @@ const answering = (turns: Turns["Service"], server: NodeServer.NodeServer["Servi
         named: yield* named(request.headers["idempotency-key"], payload.idempotency_key)
       })
     )
-    const wantsStream = payload.stream === true || acceptsEvents(request.headers["accept"])
+    const wantsStream = payload.stream === true || EventStream.accepts(request.headers["accept"])
     if (isReplayed) yield* sayReplayed
     if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
-    yield* passOnAtOnce
+    yield* EventStream.passOn(keepAliveOf(options.maxRun))
     return server.endAtDeadline(events(run), shutDown)
   })
+
+/** Proxies cut streams that are silent for a minute: one that cannot be does without comments, which cost a little. */
+const keepAliveOf = (maxRun: Duration.Duration): EventStream.Options =>
+  Duration.isGreaterThan(maxRun, Duration.minutes(1)) ? {} : { keepAlive: false }
 
 const messageTooLong = (limit: number) =>
   new Problems.MessageTooLong({ ...says(`The message is longer than ${limit} characters.`), limit })

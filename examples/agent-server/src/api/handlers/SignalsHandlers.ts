@@ -1,12 +1,12 @@
 /** Serves `/admin/signals`. */
 import * as NodeServer from "@effect-resilience/node/NodeServer"
+import * as EventStream from "effect-resilience/http/EventStream"
 import * as Signal from "effect-resilience/Signal"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Stream from "effect/Stream"
 import { Api } from "../Api.ts"
-import { passOnAtOnce } from "../eventStream.ts"
 import { fieldsOf, isTold } from "../signalFields.ts"
 import type { SignalEvent } from "../SignalsApi.ts"
 
@@ -21,7 +21,8 @@ export const layer = HttpApiBuilder.group(
       // Whoever looks on holds no shutdown up.
       () =>
         Effect.as(
-          passOnAtOnce,
+          // A server where all is well has nothing to tell for hours.
+          EventStream.passOn({ openAtOnce: true }),
           Stream.flattenIterable(server.endAtClosing(signals, (): ReadonlyArray<SignalEvent> => []))
         )
     )

@@ -1,4 +1,5 @@
 /** Serves `POST /v1/speech_to_speech`. */
+import * as EventStream from "effect-resilience/http/EventStream"
 import { failWith, says } from "effect-resilience/http/Problem"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -7,7 +8,6 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { SpeechFailed, type VoiceReply as Reply, type VoiceTurn, VoiceTurns } from "../../voice/VoiceTurns.ts"
 import { Api } from "../Api.ts"
-import { acceptsEvents, passOnAtOnce } from "../eventStream.ts"
 import * as Problems from "../Problems.ts"
 import { sayLetter } from "../sayLetter.ts"
 import { sayWhoServed } from "../sayWhoServed.ts"
@@ -32,8 +32,8 @@ export const layer = (options: { readonly maxAudioBytes: number }) =>
               sessionId: query.session_id ?? headers["x-session-id"]
             })
           )
-          if (acceptsEvents(request.headers["accept"])) {
-            yield* passOnAtOnce
+          if (EventStream.accepts(request.headers["accept"])) {
+            yield* EventStream.passOn()
             return events(turn)
           }
           const reply = yield* toReply(yield* failingWithProblem(turn(() => Effect.void)))

@@ -2,38 +2,14 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { Environment } from "../../../src/storm/instance.ts"
-import { json, type Reply } from "../../support/client.ts"
+import { json } from "../../support/client.ts"
 import { startFresh, temporaryFolder } from "../../support/server.ts"
 import { until } from "../../support/until.ts"
 import { recordingOf } from "../../support/wav.ts"
-import { askOf, exactly, refused, replied, type Sending, streamed } from "../ask.ts"
+import { another, underWay } from "../another.ts"
+import { askOf, exactly, refused, replied, streamed } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
-import { operator, type Section, startReady, Subject } from "../kit.ts"
-
-/** A server like the subject, but for this. */
-const another = (environment: Environment, folder = temporaryFolder) =>
-  Effect.gen(function*() {
-    const like = (yield* Subject).environment
-    const server = yield* startReady(yield* folder, { ...like, ...environment })
-    const ask = (asked: string, sending?: Sending) => askOf(server, asked, sending)
-    const chat = (body: object, headers = {}) => ask("POST /v1/agents/travel_planner/chat", { body, headers })
-    const setFaults = (body: object) => ask("PUT /sim/faults", { body, headers: operator })
-    return { server, ask, chat, setFaults }
-  })
-
-/** Starts a request, and waits until a simulated provider has it. */
-const underWay = <A>(ask: (asked: string, sending?: Sending) => Effect.Effect<Reply>, request: Effect.Effect<A>) =>
-  Effect.gen(function*() {
-    const calls = Effect.map(
-      ask("GET /sim/ledger", { headers: operator }),
-      (reply): number => json(reply)["llm-primary"].calls
-    )
-    const before = yield* calls
-    const fiber = yield* Effect.forkChild(request, { startImmediately: true })
-    yield* until(calls, (now) => now > before)
-    return fiber
-  })
+import { operator, type Section, Subject } from "../kit.ts"
 
 const allModels = (faults: object) => ({ "llm-primary": faults, "llm-secondary": faults, "llm-anthropic": faults })
 

@@ -2,13 +2,11 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as HttpEffect from "effect/http/HttpEffect"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as DeadLetterQueue from "../../../DeadLetterQueue.ts"
+import * as EventStream from "../../../http/EventStream.ts"
 import { says } from "../../../http/Problem.ts"
-import { acceptsEvents, eventStreamHeaders } from "../eventStream.ts"
 import { type DeadLetters, type FilterBody, toFilter } from "./deadLetters.ts"
 import { toLetter, toOpenedLetter, toReport } from "./letters.ts"
 import { type Like, type Mounting, serve, type Served } from "./mounted.ts"
@@ -55,8 +53,10 @@ export const layer = <ApiId extends string, Group extends Like<typeof DeadLetter
             redrive: ({ payload, request }) =>
               Effect.gen(function*() {
                 const redrive = yield* redriving(payload)
-                const wantsEvents = payload.stream === true || acceptsEvents(request.headers["accept"])
-                return wantsEvents ? yield* asEvents(Redrive.events(redrive)) : yield* Redrive.run(redrive)
+                const wantsEvents = payload.stream === true || EventStream.accepts(request.headers["accept"])
+                if (!wantsEvents) return yield* Redrive.run(redrive)
+                yield* EventStream.passOn()
+                return Redrive.events(redrive)
               }),
             discard: ({ params, payload }) => discard(queue, params.id, payload.reason),
             report: () =>
@@ -68,14 +68,6 @@ export const layer = <ApiId extends string, Group extends Like<typeof DeadLetter
           })))
     }
   ))
-
-const asEvents = <A>(events: Stream.Stream<A>) =>
-  Effect.as(
-    HttpEffect.appendPreResponseHandler((_, response) =>
-      Effect.succeed(HttpServerResponse.setHeaders(response, eventStreamHeaders))
-    ),
-    events
-  )
 
 const list = <A>(
   queue: DeadLetterQueue.DeadLetterQueue<A>,
