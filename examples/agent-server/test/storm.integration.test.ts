@@ -13,8 +13,8 @@ import { adminKey, startFresh, temporaryFolder, unlimitedKey } from "./support/s
 
 const instances = 2
 
-/** Each seed is another storm of most of a minute. `STORM_SEEDS=1,2,3` for several. */
-const seeds = (process.env["STORM_SEEDS"] ?? "1").split(",").map(Number)
+/** Each seed is another storm of most of a minute. `STORM_SEEDS=4,5,6` for others. */
+const seeds = (process.env["STORM_SEEDS"] ?? "1,2,3").split(",").map(Number)
 
 const weather = (seed: number) =>
   Effect.gen(function*() {

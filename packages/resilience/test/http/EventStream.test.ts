@@ -112,6 +112,15 @@ describe("EventStream.passOn", () => {
       assert.strictEqual(received(), ":\n\ndata: 1\n\n")
     }))
 
+  it.effect("sends no comments when told so", () =>
+    Effect.gen(function*() {
+      const { received, send } = yield* follow({ keepAlive: false })
+      yield* after("5 minutes")
+      yield* send("data: 1\n\n")
+      yield* settled
+      assert.strictEqual(received(), "data: 1\n\n")
+    }))
+
   it.effect("stops the events when the client goes away", () =>
     Effect.gen(function*() {
       const { isStopped, leave } = yield* follow()

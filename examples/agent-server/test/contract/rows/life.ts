@@ -2,11 +2,11 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { json } from "../../support/client.ts"
+import { json, underWay } from "../../support/client.ts"
 import { startFresh, temporaryFolder } from "../../support/server.ts"
 import { until } from "../../support/until.ts"
 import { recordingOf } from "../../support/wav.ts"
-import { another, underWay } from "../another.ts"
+import { another } from "../another.ts"
 import { askOf, exactly, refused, replied, streamed } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
 import { operator, type Section, Subject } from "../kit.ts"
@@ -35,10 +35,10 @@ export const life: Section = {
   }),
 
   "a client that goes away is logged with status 499": Effect.gen(function*() {
-    const { ask, server, setFaults } = yield* another({})
+    const { server, setFaults } = yield* another({})
     yield* setFaults({ "llm-primary": { hang: true } })
     const talking = yield* underWay(
-      ask,
+      server,
       Effect.promise((signal) =>
         fetch(`${server.origin}/v1/agents/travel_planner/chat`, {
           method: "POST",
@@ -96,9 +96,9 @@ export const life: Section = {
 
   "what is under way when it has to go is 503 with Retry-After, in a stream its last event": Effect.gen(function*() {
     for (const stream of [false, true]) {
-      const { ask, chat, server, setFaults } = yield* another({ DRAIN_TIMEOUT: "300 millis" })
+      const { chat, server, setFaults } = yield* another({ DRAIN_TIMEOUT: "300 millis" })
       yield* setFaults(allModels({ hang: true }))
-      const talking = yield* underWay(ask, chat({ message: "hello?", stream }))
+      const talking = yield* underWay(server, chat({ message: "hello?", stream }))
       yield* Effect.forkChild(Effect.promise(() => server.stop("SIGTERM")), { startImmediately: true })
       const reply = yield* Fiber.join(talking)
       if (stream) {

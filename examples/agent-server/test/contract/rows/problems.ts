@@ -14,12 +14,12 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { problemKinds } from "../../../src/api/problemKinds.ts"
-import { json } from "../../support/client.ts"
+import { json, underWay } from "../../support/client.ts"
 import { changed } from "../../support/policies.ts"
 import { temporaryFolder } from "../../support/server.ts"
 import { replyJson, upstream } from "../../support/upstream.ts"
 import { connect } from "../../support/wire.ts"
-import { another, underWay } from "../another.ts"
+import { another } from "../another.ts"
 import { answered, ask, problemIn, refused } from "../ask.ts"
 import * as Bodies from "../bodies.ts"
 import { models } from "../broken.ts"
@@ -83,14 +83,14 @@ export const problems: Section = {
 
   "one turn too many of a session, and a key whose request is at work, are 409 with Retry-After": Effect.gen(
     function*() {
-      const { ask, chat, setFaults } = yield* another({})
+      const { chat, server, setFaults } = yield* another({})
       const { session_id } = json(yield* chat({ message: "begin" }))
       yield* setFaults(models({ hang: true }))
       // One is at work and eight wait. Whichever comes last is answered first, and the others are left.
       const turns = Array.from({ length: 10 }, (_, turn) => chat({ message: `turn ${turn}`, session_id }))
       expect(refused(yield* Effect.raceAllFirst(turns), 409, "session_busy").retry_after).toBe(1)
       const named = chat({ message: "once" }, { "idempotency-key": `busy-${session_id}` })
-      const first = yield* underWay(ask, named)
+      const first = yield* underWay(server, named)
       expect(refused(yield* named, 409, "idempotency_key_in_use").retry_after).toBe(1)
       yield* Fiber.interrupt(first)
     }
