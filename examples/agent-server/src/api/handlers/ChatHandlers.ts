@@ -42,31 +42,32 @@ export const layer = (options: Options) =>
   Layer.unwrap(Effect.gen(function*() {
     const turns = yield* Turns
     const server = yield* NodeServer.NodeServer
-    return HttpApiBuilder.group(Api, "chat", (handlers) => handlers.handle("chat", answering(turns, server, options)))
-      .pipe(withFew(options.base, ApiKey.Authentication, RateLimitMiddleware.RateLimits))
+    const group = HttpApiBuilder.group(Api, "chat", (handlers) =>
+      handlers.handle(
+        "chat",
+        Effect.fnUntraced(function*({ params, payload, request }) {
+          const agent = Agents.find(params.agent)
+          if (agent === undefined) return yield* agentNotFound(params.agent)
+          const { message } = payload
+          if (isLongerThan(message, options.maxMessageChars)) return yield* messageTooLong(options.maxMessageChars)
+          const { isReplayed, run } = yield* failingWithProblem(
+            turns.begin({
+              agent,
+              message,
+              sessionId: payload.session_id ?? undefined,
+              requestId: yield* RequestId.RequestId,
+              named: yield* named(request.headers["idempotency-key"], payload.idempotency_key)
+            })
+          )
+          const wantsStream = payload.stream === true || EventStream.accepts(request.headers["accept"])
+          if (isReplayed) yield* sayReplayed
+          if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
+          yield* EventStream.passOn(keepAliveOf(options.maxRun))
+          return server.endAtDeadline(events(run), shutDown)
+        })
+      ))
+    return withFew(options.base, ApiKey.Authentication, RateLimitMiddleware.RateLimits)(group)
   }))
-
-const answering = (turns: Turns["Service"], server: NodeServer.NodeServer["Service"], options: Options) =>
-  Effect.fnUntraced(function*({ params, payload, request }) {
-    const agent = Agents.find(params.agent)
-    if (agent === undefined) return yield* agentNotFound(params.agent)
-    const { message } = payload
-    if (isLongerThan(message, options.maxMessageChars)) return yield* messageTooLong(options.maxMessageChars)
-    const { isReplayed, run } = yield* failingWithProblem(
-      turns.begin({
-        agent,
-        message,
-        sessionId: payload.session_id ?? undefined,
-        requestId: yield* RequestId.RequestId,
-        named: yield* named(request.headers["idempotency-key"], payload.idempotency_key)
-      })
-    )
-    const wantsStream = payload.stream === true || EventStream.accepts(request.headers["accept"])
-    if (isReplayed) yield* sayReplayed
-    if (!wantsStream) return yield* told(yield* failingWithProblem(run()))
-    yield* EventStream.passOn(keepAliveOf(options.maxRun))
-    return server.endAtDeadline(events(run), shutDown)
-  })
 
 /** Proxies cut streams that are silent for a minute: one that cannot be does without comments, which cost a little. */
 const keepAliveOf = (maxRun: Duration.Duration): EventStream.Options =>
