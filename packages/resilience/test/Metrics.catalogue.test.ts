@@ -43,6 +43,7 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import * as Tracer from "effect/Tracer"
 import { offerMany, orders } from "./support/deadLetters.ts"
 import { parse } from "./support/exposition.ts"
 import { fault } from "./support/faults.ts"
@@ -282,7 +283,9 @@ const stage = talked((session) => session.stage("llm")(Effect.sleep("100 millis"
 const traced = (after: Effect.Effect<void>) =>
   Effect.andThen(Effect.withSpan(Effect.void, "inside"), after).pipe(
     Effect.withSpan("root"),
-    Effect.provide(Tracing.layer({ sampler: Tracing.sampler.never }))
+    Effect.provide(Tracing.layer({ sampler: Tracing.sampler.never })),
+    // One that records: for the other, nothing waits.
+    Effect.provideService(Tracer.Tracer, Tracer.make({ span: (span) => new Tracer.NativeSpan(span) }))
   )
 
 const logged = (capacity: number, lines: number) =>

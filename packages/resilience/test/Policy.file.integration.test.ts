@@ -33,14 +33,15 @@ const following = <A, E, R>(
     readonly files: FileSystem.FileSystem
     readonly policies: Policy.Policies["Service"]
     readonly heard: ReadonlyArray<Signal.PoliciesReloaded>
-  }) => Effect.Effect<A, E, R>
+  }) => Effect.Effect<A, E, R>,
+  reload: Schedule.Schedule<unknown> = Schedule.spaced("10 millis")
 ) =>
   Effect.gen(function*() {
     const files = yield* FileSystem.FileSystem
     const path = `${yield* files.makeTempDirectoryScoped()}/policies.yaml`
     yield* files.writeFileString(path, document(3))
     const heard: Array<Signal.PoliciesReloaded> = []
-    const layer = Policy.layerFromFile(path, { reload: Schedule.spaced("10 millis") }).pipe(
+    const layer = Policy.layerFromFile(path, { reload }).pipe(
       Layer.provide(Signal.layer((signal) => {
         if (signal._tag === "PoliciesReloaded") heard.push(signal)
       }))
@@ -119,6 +120,22 @@ describe("Policy.layerFromFile", () => {
         assert.strictEqual((yield* policies.current).source, path)
       })
     ))
+
+  it.live("what is put in force is not undone by the file, before who did it has written it there", () =>
+    following(({ files, path, policies }) =>
+      Effect.gen(function*() {
+        for (const limit of [10, 20, 30, 40]) {
+          yield* files.writeFileString(path, document(limit))
+          yield* policies.replace(document(limit + 1))
+          yield* Effect.sleep("300 millis")
+          assert.strictEqual(yield* limitOf(policies), limit + 1)
+          yield* files.writeFileString(path, document(limit + 1))
+          yield* Effect.sleep("300 millis")
+          assert.strictEqual(yield* limitOf(policies), limit + 1)
+        }
+        yield* files.writeFileString(path, document(50))
+        yield* Eventually.answers(limitOf(policies), (now) => now === 50)
+      }), Schedule.spaced("500 millis")))
 
   it.live("a file that is no good at the start fails the layer, with everything that is wrong", () =>
     Effect.gen(function*() {

@@ -3,22 +3,38 @@ import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { percentile, type Scenario, type Seen } from "../harness/scenario.ts"
 import type { Load, Report } from "../wholeServer/load.ts"
-import { load, loadKey, type Name, names, type Server, startServer, startUpstream } from "../wholeServer/servers.ts"
+import {
+  load,
+  loadKey,
+  type Name,
+  names,
+  type Server,
+  type ServerOptions,
+  startServer,
+  startUpstream
+} from "../wholeServer/servers.ts"
 
 /** `WHOLE_SERVER_SECONDS` makes all of it shorter, to see that it works. */
 const seconds = Number(process.env["WHOLE_SERVER_SECONDS"] ?? 5)
 const rounds = 5
 const connections = 64
 
+/**
+ * A chat is a path of thousands of functions, each of which is called once or a few times for it, and V8 compiles them well only
+ * after some ten thousand chats.
+ */
+const warmUpSeconds = seconds * 6
+
 /** Runs with the servers up, and stops them. */
 const withServers = async <A>(
   which: ReadonlyArray<Name>,
-  run: (servers: ReadonlyArray<Server>) => Promise<A>
+  run: (servers: ReadonlyArray<Server>) => Promise<A>,
+  options?: ServerOptions
 ): Promise<A> => {
   const upstream = await startUpstream()
   const servers: Array<Server> = []
   try {
-    for (const name of which) servers.push(await startServer(name, upstream.origin))
+    for (const name of which) servers.push(await startServer(name, upstream.origin, options))
     return await run(servers)
   } finally {
     for (const server of servers) await server.stop()
@@ -58,8 +74,7 @@ const atFullLoad = (stream: boolean): Promise<ReadonlyArray<Seen>> =>
   withServers(names, async (servers) => {
     const all = new Map(servers.map(({ name }) => [name, new Array<Round>()]))
     const what = { kind: "closed", stream, connections, seconds } as const
-    // Twice as long: half of a server's code is interpreted for its first thousands of requests.
-    for (const server of servers) await underLoad(server, { ...what, seconds: seconds * 2 })
+    for (const server of servers) await underLoad(server, { ...what, seconds: warmUpSeconds })
     for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < servers.length; turn++) {
         const server = servers[(turn + round) % servers.length]!
@@ -112,7 +127,7 @@ const paced = (rate: number, tell: (round: Round, isOurs: boolean) => ReadonlyAr
   withServers(names, async (servers) => {
     const seen: Array<Seen> = []
     for (const [index, server] of servers.entries()) {
-      await underLoad(server, { kind: "closed", stream: false, connections, seconds: seconds * 2 })
+      await underLoad(server, { kind: "closed", stream: false, connections, seconds: warmUpSeconds })
       const round = await underLoad(server, {
         kind: "paced",
         stream: false,
@@ -184,14 +199,16 @@ const heldOpen = (): Promise<ReadonlyArray<Seen>> =>
       )
     }
     return seen
-  })
+    // A turn that is held open must not be cut while the others begin.
+  }, { environment: { MAX_RUN_SECONDS: "3600" } })
 
 /** The loads. */
 export const scenarios: ReadonlyArray<Scenario> = [
   {
     title: "Chats, as fast as they are answered",
     story:
-      `${connections} connections, each with one chat at a time. Medians of ${rounds} alternating rounds of ${seconds} s.`,
+      `${connections} connections, each with one chat at a time. Medians of ${rounds} alternating rounds of ${seconds} s, `
+      + `after ${warmUpSeconds} s of the same for each.`,
     play: () => atFullLoad(false)
   },
   {

@@ -79,8 +79,18 @@ export interface Server extends Running {
 /** Linux counts processor time in these. */
 const ticksPerSecond = 100
 
+/** What is particular to a measurement. */
+export interface ServerOptions {
+  readonly environment?: Readonly<Record<string, string>> | undefined
+  readonly onDisk?: boolean | undefined
+}
+
 /** Starts a server with limits so high that nothing of the load is refused. */
-export const startServer = async (name: Name, baseUrl: string, onDisk = false): Promise<Server> => {
+export const startServer = async (
+  name: Name,
+  baseUrl: string,
+  { environment = {}, onDisk = false }: ServerOptions = {}
+): Promise<Server> => {
   const running = await start(file(programs[name]), "server", {
     HOST: "127.0.0.1",
     PORT: "0",
@@ -91,12 +101,11 @@ export const startServer = async (name: Name, baseUrl: string, onDisk = false): 
     LOG_FORMAT: "json",
     AGENT_REQUESTS_PER_MINUTE: "1000000000",
     MAX_IN_FLIGHT: "12000",
-    // A turn that is held open must not be cut while the others begin.
-    MAX_RUN_SECONDS: "3600",
     PROVIDER_CONCURRENCY: "12000",
     PROVIDER_REQUESTS_PER_MINUTE: "1000000000",
     PROVIDER_TOKENS_PER_MINUTE: "1000000000000",
-    PROVIDER_USD_PER_DAY: "1000000000"
+    PROVIDER_USD_PER_DAY: "1000000000",
+    ...environment
   }, onDisk)
   const status = (path: string) => readFileSync(`/proc/${running.child.pid}/${path}`, "utf8")
   return {

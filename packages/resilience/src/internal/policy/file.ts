@@ -25,9 +25,12 @@ const read = (path: string, maxSize: number): Effect.Effect<Read, never, FileSys
 
 const problem = (message: string): Read => ({ _tag: "Problem", problem: { path: "", message } })
 
-/** What was last seen in the file, taken or refused: the same is not tried, nor told, again. */
+/** What was last seen, taken or refused: the same is not tried, nor told, again. */
 interface Seen {
+  /** In the file. */
   what: string
+  /** Of what was in force then. */
+  version: number | undefined
 }
 
 const look = (
@@ -42,6 +45,10 @@ const look = (
     const { refused, text, version } = yield* documents.current
     // Another document was put in force meanwhile, and what was read may be older than that. The next look tells.
     if (version !== before.version) return
+    // The same since the last look: whoever put it in force may be about to write it into the file.
+    const isNew = seen.version !== undefined && seen.version !== version
+    seen.version = version
+    if (isNew) return
     const what = found._tag === "Text" ? `text ${found.text}` : `problem ${found.problem.message}`
     if (what === seen.what) return
     seen.what = what
@@ -51,6 +58,7 @@ const look = (
     // Somebody put into it what is in force.
     if (text === found.text && refused === undefined) return
     const change = yield* documents.replace(found.text, { source: path })
+    seen.version = (yield* documents.current).version
     yield* Effect.logInfo("A document of policies is in force", change)
   })
 
@@ -64,7 +72,7 @@ export const follow = (
   options: { readonly maxSize: number; readonly reload: Schedule.Schedule<unknown> | undefined }
 ): Effect.Effect<void, PolicyDocumentInvalid, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function*() {
-    const seen: Seen = { what: "" }
+    const seen: Seen = { what: "", version: undefined }
     const once = look(documents, path, options.maxSize, seen)
     yield* once
     if (options.reload === undefined) return
