@@ -274,11 +274,11 @@ what comes in, keys, limits, log, metrics and spans, takes 0.27 ms; with the tur
 database, 0.54 ms; with the chain, the circuit, the bulkhead, the retries, the reservation and the deadlines around a model that answers at
 once, 0.74 ms; with the call over HTTP, through Effect's \`LanguageModel\` with its schemas, spans and metrics, 1.27 ms. The bare server's chat takes
 0.22 to 0.29 ms in all. So the first part alone costs what the bare server costs, and 0.6 of its requests would leave 0.14 ms for everything
-that the other does not have. And 1.2 of Fastify's is out of reach for any server on these parts: the bare one, without a policy, has 0.6.
+that the other does not have. And 1.2 of Fastify's is out of reach for any server on these parts: the bare one, without a policy, has 0.5 to 0.6.
 
 No function stands out: a profile has none of ours with 1 %, and 25 % of the time in compiled JavaScript at all. The rest is what V8 does for code
 that is called once in a chat and seldom twice with the same kinds of objects (look-ups of properties, closures, generators, maps),
 and collecting garbage. What did stand out is gone: waiting for WebCrypto's hashes (7 %), opening the file of measured turns for every
-turn (9 %), copying the services of a fiber (15 %, a third of what was allocated), fibers that wait for time limits, decoding streams event
-by event. What is left to do is to have fewer effects in a chat, and most of them are Effect's own.
+turn (9 %), copying the services of a fiber (a third of what was allocated), fibers that wait for time limits, decoding streams event by
+event. What is left to do is to have fewer effects in a chat, and most of them are Effect's own.
 `
