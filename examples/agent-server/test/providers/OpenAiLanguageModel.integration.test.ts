@@ -140,6 +140,21 @@ describe("a failure", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.live("comes after what came before it, also in one packet", () =>
+    Effect.gen(function*() {
+      const server = yield* upstream((response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        response.end(`data: ${JSON.stringify(delta("a"))}\n\ndata: ${JSON.stringify(delta("b"))}\n\ndata: nonsense\n\n`)
+      })
+      const heard: Array<string> = []
+      const listening = LanguageModel.streamText({ prompt: [...prompt] }).pipe(
+        Stream.runForEach((part) => Effect.sync(() => part.type === "text-delta" && heard.push(part.delta))),
+        Effect.provide(modelAt(server))
+      )
+      expect((yield* failureOf(listening)).reason).toBe("InvalidResponseError")
+      expect(heard).toEqual(["a", "b"])
+    }).pipe(Effect.scoped))
+
   it.live("is what half a reply is: half an answer never looks like one", () =>
     Effect.gen(function*() {
       const ended = yield* upstream((response) => sse(response, delta("a"), delta("b")).end())
