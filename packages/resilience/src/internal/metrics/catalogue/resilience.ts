@@ -1,16 +1,9 @@
 /** What the policies do. `name` is the name that a policy was given. */
+import { Kind } from "../../failureSchema.ts"
 import { type Entry, requests, waits } from "./entry.ts"
 
 export const circuitStates = ["Closed", "Open", "HalfOpen", "Recovering", "ForcedOpen", "ForcedClosed"] as const
-const failureKinds = [
-  "Transient",
-  "RateLimited",
-  "Overloaded",
-  "Timeout",
-  "Permanent",
-  "Critical",
-  "Cancelled"
-] as const
+const failureKinds = Kind.literals
 const letterStates = ["Dead", "Redriving", "Quarantined", "Archived", "Discarded"] as const
 const redriveOutcomes = [
   "redriven",
